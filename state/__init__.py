@@ -1,0 +1,1 @@
+"""What flows through the graphs and what lasts: records, settings, the ledger, errors."""

@@ -1,0 +1,51 @@
+"""The errors people see: one class per phase, each a plain line that names the way out."""
+
+
+class RlhfError(Exception):
+    """Base of every expected error; its text is meant for people and holds no secret."""
+
+    exit_status = 4
+
+
+class SettingsError(RlhfError):
+    """A recipe or an option is wrong; raised before anything runs."""
+
+    exit_status = 2
+
+
+class InputError(RlhfError):
+    """Prompts, names or files from outside cannot be used as given."""
+
+    exit_status = 2
+
+
+class LedgerError(RlhfError):
+    """The ledger cannot be opened, read or written."""
+
+
+class EndpointError(RlhfError):
+    """A model endpoint cannot be reached or refuses to serve."""
+
+
+class GenerationError(RlhfError):
+    """No responses could be generated."""
+
+
+class JudgingError(RlhfError):
+    """The judges cannot work at all (a single failed verdict is data, not this)."""
+
+
+class DatasetError(RlhfError):
+    """No usable preference dataset could be built."""
+
+
+class TrainingError(RlhfError):
+    """Training did not finish."""
+
+
+class EvaluationError(RlhfError):
+    """The adapter could not be compared with its baseline."""
+
+
+class DeploymentError(RlhfError):
+    """An adapter could not be stored, promoted or rolled back."""
