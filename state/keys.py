@@ -1,0 +1,37 @@
+"""Keys derived from content: the same thing always has the same key, so nothing is asked or stored twice."""
+
+import hashlib
+import json
+from typing import Any
+
+
+def content_key(*parts: Any) -> str:
+    """24 hex digits (96 bits) from the canonical JSON of `parts`.
+
+    JSON keeps the parts apart, so ("ab", "c") and ("a", "bc") differ.
+    """
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def prompt_key(text: str, context: dict[str, Any], task_type: str) -> str:
+    """Key of a prompt: its text, its context and the task type it is judged under."""
+    return content_key("prompt", text, context, task_type)
+
+
+def response_key(prompt: str, text: str) -> str:
+    """Key of a response to the prompt with key `prompt`."""
+    return content_key("response", prompt, text)
+
+
+def verdict_key(endpoint_model: str, rubric: str, template: str, response: str, dimension: str) -> str:
+    """Key of a verdict. The response's key already stands for prompt, context and response.
+
+    `rubric` and `template` are versions; `template` covers everything that changes what is asked.
+    """
+    return content_key("verdict", endpoint_model, rubric, template, response, dimension)
+
+
+def derived_seed(*parts: Any) -> int:
+    """A reproducible seed in [0, 2**31) for one piece of random work."""
+    return int(content_key("seed", *parts)[:8], 16) & 0x7FFF_FFFF

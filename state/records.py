@@ -1,0 +1,221 @@
+"""Records of the ledger and the shapes people receive: prompts, verdicts, feedback, reviews, the run report."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PromptRow(_Record):
+    """One prompt of a run. `split` decides whether it may ever be trained on."""
+
+    key: str
+    id: str
+    """The user's id, or its position in the file."""
+    text: str
+    context: dict[str, Any] = Field(default_factory=dict)
+    task_type: str
+    split: Literal["train", "held_out"] = "train"
+
+
+class ResponseRow(_Record):
+    """One response together with the prompt it answers: all a judge needs."""
+
+    key: str
+    prompt_key: str
+    prompt: str
+    context: dict[str, Any]
+    task_type: str
+    text: str
+
+
+class SampleRow(_Record):
+    """Variation `variation` of the response to a prompt, made by `policy` in `round` of a run."""
+
+    prompt_key: str
+    policy: Literal["policy", "baseline", "adapter"]
+    round: int = Field(ge=0)
+    variation: int = Field(ge=0)
+    response_key: str | None
+    """None when generation failed; `error` then says why."""
+    error: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Usage(_Record):
+    """What was spent: calls made, tokens in and out, and answers found in the ledger instead."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
+
+
+class FailureKind(StrEnum):
+    """Why a judgement failed."""
+
+    REFUSED = "refused"
+    UNPARSABLE = "unparsable"
+    OUT_OF_RANGE = "out_of_range"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    ENDPOINT_ERROR = "endpoint_error"
+
+
+class Verdict(_Record):
+    """One judge's answer on one dimension: scored, or failed and then without any number."""
+
+    key: str
+    response_key: str
+    dimension: str
+    status: Literal["scored", "failed"]
+    score: float | None = Field(None, ge=0.0, le=100.0)
+    """The judge's own score, 0–100: expected level × 20, before evidence is blended in."""
+    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    method: Literal["logprobs", "samples", "level"] | None = None
+    """Where the expectation comes from: level log-probabilities, several samples, or the plain level."""
+    strengths: list[str] = Field(default_factory=list)
+    weaknesses: list[str] = Field(default_factory=list)
+    rationale: str = ""
+    failure: FailureKind | None = None
+    error: str | None = None
+    model: str
+    rubric_version: str
+    template_version: str
+    usage: Usage = Usage()
+
+
+class EvidenceNote(_Record):
+    """One deterministic check as people see it."""
+
+    check: str
+    grade: float | None = Field(None, ge=0.0, le=1.0)
+    """0 (fails) to 1 (holds); None where the check does not apply."""
+    sentence: str
+
+
+class DimensionFeedback(_Record):
+    """A dimension's part of a feedback: judge and evidence blended and capped."""
+
+    status: Literal["scored", "failed"]
+    score: float | None = Field(None, ge=0.0, le=100.0)
+    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    rationale: str = ""
+    evidence: list[EvidenceNote] = Field(default_factory=list)
+
+
+class Feedback(_Record):
+    """All verdicts of a response, aggregated. Also the object of `rlhf judge --json`."""
+
+    prompt: str
+    response: str
+    overall_score: float | None = Field(None, ge=0.0, le=100.0)
+    """Weighted mean over the scored dimensions; None if none was scored."""
+    rating: int | None = Field(None, ge=1, le=5)
+    is_acceptable: bool = False
+    is_chosen: bool = False
+    is_rejected: bool = False
+    vetoed: bool = False
+    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    coverage: float = Field(ge=0.0, le=1.0)
+    """Weight of the scored dimensions over the weight of all."""
+    needs_review: bool = False
+    review_reasons: list[str] = Field(default_factory=list)
+    weaknesses: list[str] = Field(default_factory=list)
+    strengths: list[str] = Field(default_factory=list)
+    dimensions: dict[str, DimensionFeedback]
+
+
+class Review(_Record):
+    """A person's word on one response; it wins over the judges."""
+
+    response_key: str
+    decision: Literal["approve", "reject", "edit"]
+    """approve: the judges' rating stands; reject: rating 1; edit: the rating given."""
+    rating: int | None = Field(None, ge=1, le=5)
+    comment: str = ""
+    reviewer: str = ""
+
+
+class GenerationStage(_Record):
+    num_prompts: int = 0
+    num_responses: int = 0
+    num_failed: int = 0
+
+
+class FeedbackStage(_Record):
+    num_feedback: int = 0
+    avg_rating: float | None = None
+    avg_score: float | None = None
+    num_failed: int = 0
+    num_review: int = 0
+    coverage: float | None = None
+
+
+class DatasetStage(_Record):
+    path: str | None = None
+    num_examples: int = 0
+    dropped: dict[str, int] = Field(default_factory=dict)
+
+
+class TrainingStage(_Record):
+    adapter_path: str | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class EvaluationStage(_Record):
+    verdict: Literal["ship", "hold"] | None = None
+    win_rate: float | None = None
+    delta: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    reasons: list[str] = Field(default_factory=list)
+    baseline_score: float | None = None
+    adapter_score: float | None = None
+    num_prompts: int = 0
+    length_ratio: float | None = None
+    dimensions: dict[str, float] = Field(default_factory=dict)
+    """Mean change per dimension, points of 100."""
+
+
+class DeploymentStage(_Record):
+    version: str | None = None
+    alias: Literal["champion", "candidate"] | None = None
+    path: str | None = None
+    serve: list[str] = Field(default_factory=list)
+    """Command lines that serve the adapter."""
+
+
+class Stages(_Record):
+    """Results per stage of the newest round; a stage not reached yet holds its defaults."""
+
+    generation: GenerationStage = GenerationStage()
+    feedback: FeedbackStage = FeedbackStage()
+    dataset: DatasetStage = DatasetStage()
+    training: TrainingStage = TrainingStage()
+    evaluation: EvaluationStage = EvaluationStage()
+    deployment: DeploymentStage = DeploymentStage()
+
+
+RunStatus = Literal["running", "waiting", "finished", "failed"]
+
+
+class RunReport(_Record):
+    """`rlhf show --json` and the output of the pipeline graph."""
+
+    run_id: str
+    status: RunStatus
+    adapter_name: str
+    round: int = 0
+    note: str = ""
+    """One line for people: why the run waits, stopped early or failed."""
+    stages: Stages = Stages()
+    usage: Usage = Usage()

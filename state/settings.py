@@ -1,0 +1,334 @@
+"""The recipe: every setting of a run, read from TOML and refused before anything runs if it is wrong."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
+from state.endpoints import Endpoint, default_base_url, default_key_env, parse_model
+from state.errors import SettingsError
+
+GateMode = Literal["ask", "auto"]
+ReviewMode = Literal["uncertain", "all", "off"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _ModelSection(_Section):
+    """Keys shared by the two sections that describe an endpoint."""
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    concurrency: int = Field(8, ge=1, le=512)
+    timeout: float = Field(120.0, gt=0.0, le=3600.0)
+
+    def _endpoint(self, where: str, temperature: float, max_tokens: int) -> Endpoint:
+        provider, name = parse_model(self.model, where)
+        return Endpoint(
+            provider=provider,
+            model=name,
+            base_url=self.base_url or default_base_url(provider),
+            api_key_env=self.api_key_env or default_key_env(provider),
+            temperature=temperature,
+            max_tokens=max_tokens,
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+        )
+
+
+class PolicySettings(_ModelSection):
+    """The model whose responses are judged and improved."""
+
+    temperature: float = Field(0.8, ge=0.0, le=2.0)
+    max_tokens: int = Field(512, ge=1, le=32_768)
+    adapter: str | None = None
+    """NAME[@VERSION] of a deployed adapter or the folder of any PEFT adapter to start from."""
+
+    @model_validator(mode="after")
+    def _adapter_needs_weights(self) -> Self:
+        if self.adapter is not None and not self.is_local:
+            raise ValueError("adapter needs a policy whose weights are here: model = 'local' or 'hf:PATH'")
+        parse_model(self.model, "policy.model")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether responses come from weights on this machine (batched transformers)."""
+        return self.model == "local" or self.model.startswith("hf:")
+
+    def endpoint(self) -> Endpoint:
+        """The policy as an endpoint."""
+        return self._endpoint("policy.model", self.temperature, self.max_tokens)
+
+
+class JudgeSettings(_ModelSection):
+    """The model that judges, and how much deterministic evidence weighs beside it."""
+
+    temperature: float = Field(0.0, ge=0.0, le=2.0)
+    max_tokens: int = Field(700, ge=1, le=32_768)
+    evidence_weight: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of a dimension's score that its graded checks carry; 0: checks only inform and cap."""
+    style: Literal["full", "compact"] = "full"
+    """full: a structured verdict with reasons; compact: the level alone, for tiny models."""
+    reasoning: bool = True
+    """Ask for the rationale before the level (helps large judges, hurts small ones)."""
+    samples: int = Field(1, ge=1, le=16)
+    """Judgements per dimension to average where the endpoint gives no log-probabilities."""
+    workers: int = Field(0, ge=0, le=64)
+    """Worker processes for the crews; 0: one per core, four at most."""
+
+    @model_validator(mode="after")
+    def _no_folder(self) -> Self:
+        if self.model.startswith("hf:"):
+            raise ValueError("a judge is an endpoint: use local, openai/NAME, ollama/NAME or vllm/NAME")
+        parse_model(self.model, "judge.model")
+        return self
+
+    def endpoint(self) -> Endpoint:
+        """The judge as an endpoint."""
+        return self._endpoint("judge.model", self.temperature, self.max_tokens)
+
+
+class PipelineSettings(_Section):
+    """How many responses, how often, and where results go."""
+
+    num_synthetic_examples: int = Field(1000, ge=1)
+    """Upper bound on training responses per round (prompts × variations); further prompts are left out."""
+    num_variations_per_prompt: int = Field(5, ge=1, le=64)
+    num_held_out_variations: int = Field(2, ge=1, le=64)
+    """Responses per held-out prompt and model when the adapter is evaluated."""
+    held_out_fraction: float = Field(0.2, ge=0.0, lt=1.0)
+    rounds: int = Field(1, ge=1, le=20)
+    seed: int = Field(7, ge=0)
+    output_dir: str = "models/adapters"
+    dataset_dir: str = "data/rlhf"
+
+
+class AcceptanceSettings(_Section):
+    """When a response is acceptable, chosen or rejected."""
+
+    min_score_acceptable: float = Field(70.0, ge=0.0, le=100.0)
+    min_rating_chosen: int = Field(4, ge=1, le=5)
+    max_rating_rejected: int = Field(2, ge=1, le=5)
+    weights: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_complete(cls, weights: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(weights) - set(DIMENSIONS))
+        missing = [name for name in DIMENSIONS if name not in weights]
+        if unknown or missing:
+            raise ValueError(
+                f"weights must name exactly {', '.join(DIMENSIONS)}"
+                + (f"; unknown: {', '.join(unknown)}" if unknown else "")
+                + (f"; missing: {', '.join(missing)}" if missing else "")
+            )
+        if any(weight < 0 for weight in weights.values()):
+            raise ValueError("weights must not be negative")
+        if abs(sum(weights.values()) - 1.0) > 1e-6:
+            raise ValueError(f"weights sum to {sum(weights.values()):.4g}, not 1")
+        return weights
+
+    @model_validator(mode="after")
+    def _ratings_do_not_overlap(self) -> Self:
+        if self.max_rating_rejected >= self.min_rating_chosen:
+            raise ValueError("max_rating_rejected must be below min_rating_chosen")
+        return self
+
+
+class ReviewSettings(_Section):
+    """Which responses a person sees."""
+
+    mode: ReviewMode = "uncertain"
+    audit_fraction: float = Field(0.1, ge=0.0, le=1.0)
+    """Random share of responses shown to a person whatever their score."""
+    score_band: float = Field(5.0, ge=0.0, le=50.0)
+    """Scores this close to min_score_acceptable are uncertain (points of 100)."""
+    min_confidence: float = Field(0.5, ge=0.0, le=1.0)
+
+
+class DatasetSettings(_Section):
+    """Which two responses to a prompt become a pair."""
+
+    selection: Literal["threshold", "margin"] = "threshold"
+    min_margin: float = Field(20.0, ge=0.0, le=100.0)
+    pairs_per_prompt: int = Field(1, ge=1, le=16)
+    max_length: int = Field(2048, ge=16)
+    """Tokens of prompt and response together; longer rows are dropped and counted."""
+
+
+class TrainingSettings(_Section):
+    """How the adapter learns."""
+
+    base_model: str = "local"
+    method: Literal["dpo", "sft"] = "dpo"
+    epochs: float = Field(1.0, gt=0.0, le=100.0)
+    learning_rate: float = Field(1e-4, gt=0.0, le=1.0)
+    beta: float = Field(0.1, gt=0.0, le=10.0)
+    rank: int = Field(16, ge=1, le=512)
+    batch_size: int = Field(4, ge=1, le=4096)
+    launcher: Literal["python", "accelerate"] = "python"
+
+
+class GateSettings(_Section):
+    """Whether a person approves training and deployment."""
+
+    training: GateMode = "ask"
+    deployment: GateMode = "ask"
+
+
+class StorageSettings(_Section):
+    """Where runs live: SQLAlchemy address of the ledger, SQLite address of the checkpoints."""
+
+    ledger_url: str = "sqlite:///.rlhf/ledger.sqlite"
+    checkpoint_url: str = "sqlite:///.rlhf/checkpoints.sqlite"
+
+    @field_validator("checkpoint_url")
+    @classmethod
+    def _checkpoints_are_sqlite(cls, url: str) -> str:
+        if not url.startswith("sqlite:///"):
+            raise ValueError("checkpoint_url must be sqlite:///PATH")
+        return url
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The checkpoint database file."""
+        return Path(self.checkpoint_url.removeprefix("sqlite:///"))
+
+
+class Settings(_Section):
+    """A whole recipe."""
+
+    task_type: str = Field("general", pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    policy: PolicySettings
+    judge: JudgeSettings
+    pipeline: PipelineSettings = PipelineSettings()
+    acceptance: AcceptanceSettings = AcceptanceSettings()
+    review: ReviewSettings = ReviewSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    training: TrainingSettings = TrainingSettings()
+    gates: GateSettings = GateSettings()
+    storage: StorageSettings = StorageSettings()
+
+    def replace(self, changes: Mapping[str, Any], where: str) -> "Settings":
+        """A copy with `changes` ({section: {key: value}} or {key: value}) applied and checked anew.
+
+        Raises SettingsError naming `where` and the key.
+        """
+        merged = self.model_dump()
+        for key, value in changes.items():
+            if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+                merged[key] = {**merged[key], **value}
+            else:
+                merged[key] = value
+        return _validated(merged, where)
+
+
+class ChosenRecipe(NamedTuple):
+    """A recipe's settings, where they come from, and why this recipe was chosen."""
+
+    settings: Settings
+    source: str
+    reason: str
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = files("state").joinpath("recipes")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def recipe_text(name: str) -> str:
+    """A shipped recipe with its comments; SettingsError names the ones there are."""
+    if name not in shipped_recipes():
+        raise SettingsError(f"There is no recipe {name!r}; shipped: {', '.join(shipped_recipes())}; or give a file.")
+    return files("state").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load_recipe(name_or_file: str) -> Settings:
+    """Read a recipe by its shipped name or its path.
+
+    Raises SettingsError naming file and key for anything unknown, mistyped or out of range.
+    """
+    if name_or_file in shipped_recipes():
+        return parse_recipe(recipe_text(name_or_file), f"recipe {name_or_file}")
+    path = Path(name_or_file)
+    if path.suffix != ".toml" and not path.exists():
+        recipe_text(name_or_file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text.") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}).") from error
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, where: str) -> Settings:
+    """Parse recipe TOML; `where` names it in errors (SettingsError)."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not valid TOML: {error}.") from error
+    return _validated(_expanded(table, where), where)
+
+
+def choose_recipe(named: str | None = None) -> ChosenRecipe:
+    """The recipe to use: the named one, else RLHF_RECIPE, else what the environment offers, else local."""
+    if named:
+        return ChosenRecipe(load_recipe(named), named, "named on the command line")
+    if chosen := os.environ.get("RLHF_RECIPE"):
+        return ChosenRecipe(load_recipe(chosen), chosen, "RLHF_RECIPE names it")
+    for variable, recipe in (("OPENAI_API_KEY", "openai"), ("OLLAMA_MODEL", "ollama")):
+        if os.environ.get(variable):
+            return ChosenRecipe(load_recipe(recipe), recipe, f"{variable} is set")
+    return ChosenRecipe(load_recipe("local"), "local", "nothing else is configured")
+
+
+_VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}]*))?\}")
+
+
+def _expanded(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Fill ${NAME} and ${NAME:-default} in policy and judge model and base_url, the only places allowed."""
+    result = dict(table)
+    for section in ("policy", "judge"):
+        if isinstance(values := result.get(section), dict):
+            result[section] = {
+                key: _filled(value, f"{where}: {section}.{key}")
+                if key in ("model", "base_url") and isinstance(value, str)
+                else value
+                for key, value in values.items()
+            }
+    return result
+
+
+def _filled(text: str, where: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        found = os.environ.get(name) or default
+        if not found:
+            raise SettingsError(f"{where}: set {name}, or write the value into the recipe.")
+        return found
+
+    return _VARIABLE.sub(value, text)
+
+
+def _validated(table: Mapping[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the recipe"
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "unknown key"
+        raise SettingsError(f"{where}: {key}: {message}.") from error
