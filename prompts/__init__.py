@@ -1,0 +1,1 @@
+"""What the judges are told: dimensions, rubric packs, and the messages made from them."""
