@@ -1,0 +1,11 @@
+"""The command line. Commands import what they need when they run, so that `rlhf --help` is instant."""
+
+from rlhf.cli import run, review, show, judge, adapters, serve, doctor, recipe  # noqa: F401, I001 - in the help's order
+from rlhf.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Entry point of the console script `rlhf`."""
+    app()

@@ -1,0 +1,71 @@
+"""What several commands share: options, the recipe in use, and the services opened for one command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlhf.cli.app import say
+
+if TYPE_CHECKING:
+    from nodes.services import Services
+    from state.ledger import Ledger
+    from state.settings import Settings
+
+RecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME|FILE", help="Recipe; else RLHF_RECIPE, else what is set up."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, as `rlhf runs` lists it.")]
+
+
+def chosen_settings(recipe: str | None) -> "Settings":
+    """The settings in use; says which recipe was chosen and why."""
+    from state.settings import choose_recipe
+
+    chosen = choose_recipe(recipe)
+    say(f"Recipe {chosen.source}: {chosen.reason}.")
+    return chosen.settings
+
+
+@contextmanager
+def opened_services(settings: "Settings") -> Iterator["Services"]:
+    """Services for one command, closed at its end."""
+    from nodes.services import Services
+
+    services = Services(settings)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@contextmanager
+def opened_ledger(recipe: str | None) -> Iterator["Ledger"]:
+    """The ledger alone, for commands that only look."""
+    from state.ledger import Ledger
+    from state.settings import choose_recipe
+
+    ledger = Ledger(choose_recipe(recipe).settings.storage.ledger_url)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def services_of_run(run_id: str, recipe: str | None) -> Iterator["Services"]:
+    """Services with the settings the run was started with."""
+    with opened_ledger(recipe) as ledger:
+        settings = ledger.run(run_id).settings
+    with opened_services(settings) as services:
+        yield services
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """JSON on standard output."""
+    import json
+
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=indent))

@@ -1,0 +1,109 @@
+"""Live progress per stage: bars on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rlhf.cli.app import say
+from rlhf.runs import Follow, Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def live_progress() -> Iterator[Follow]:
+    """Yields the function that shows a stage's progress; what it shows goes to standard error."""
+    if not sys.stderr.isatty():
+        yield PlainLines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("[bold]{task.description:<11}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:>8}"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[detail]}"),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, TaskID] = {}
+    clocks: dict[str, Clock] = {}
+
+    def follow(event: Progress) -> None:
+        clock = clocks.setdefault(event.stage, Clock(event))
+        if event.stage not in tasks:
+            tasks[event.stage] = bars.add_task(event.stage, completed=event.done, rate="", detail="")
+        rate = clock.rate(event)
+        bars.update(
+            tasks[event.stage],
+            total=event.total,
+            completed=event.done,
+            rate=f"{rate:.1f}/s" if rate else "",
+            detail=event.detail.replace("[", "\\["),
+        )
+
+    with bars:
+        yield follow
+
+
+class Clock:
+    """How fast a stage goes, counted from the first event this process saw."""
+
+    def __init__(self, first: Progress) -> None:
+        self._begin(first)
+
+    def _begin(self, first: Progress) -> None:
+        self._first = first
+        self._started = time.monotonic()
+
+    def rate(self, event: Progress) -> float:
+        """Units per second; 0 until it can be told."""
+        if event.done < self._first.done:  # a new round begins at nothing again
+            self._begin(event)
+        elapsed = time.monotonic() - self._started
+        return (event.done - self._first.done) / elapsed if elapsed > 0 else 0.0
+
+    def left(self, event: Progress) -> str:
+        """Time left as people say it; empty until it can be told."""
+        rate = self.rate(event)
+        return duration((event.total - event.done) / rate) if rate and event.done < event.total else ""
+
+
+class PlainLines:
+    """One line when a stage begins, ends, or has said nothing for a while."""
+
+    def __init__(self) -> None:
+        self._clocks: dict[str, Clock] = {}
+        self._said: dict[str, tuple[float, Progress]] = {}
+
+    def __call__(self, event: Progress) -> None:
+        clock = self._clocks.setdefault(event.stage, Clock(event))
+        then, last = self._said.get(event.stage, (float("-inf"), None))
+        now = time.monotonic()
+        ended = event.done >= event.total and event != last
+        if not ended and now - then < _SECONDS_BETWEEN_LINES:
+            return
+        self._said[event.stage] = (now, event)
+        rate, left = clock.rate(event), clock.left(event)
+        parts = [f"{event.stage:<11} {event.done}/{event.total}"]
+        parts += [f"{rate:.1f}/s"] if rate else []
+        parts += [f"{left} left"] if left else []
+        parts += [event.detail] if event.detail else []
+        say("  ".join(parts))
+
+
+def duration(seconds: float) -> str:
+    """75 → "1 min 15 s"."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"

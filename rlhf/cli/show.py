@@ -1,0 +1,43 @@
+"""`rlhf runs` and `rlhf show`: what runs there are and how one stands."""
+
+from typing import Annotated
+
+import typer
+
+from rlhf.cli.app import app
+from rlhf.cli.common import JsonOption, RecipeOption, RunArgument, opened_ledger, print_json
+
+
+@app.command()
+def runs(
+    recipe: RecipeOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show the newest N.")] = 20,
+) -> None:
+    """List runs, newest first."""
+    from rlhf.runs import interrupted_note, is_in_use
+
+    with opened_ledger(recipe) as ledger:
+        rows = ledger.runs()
+        if not rows:
+            typer.echo("No runs yet. Start one: rlhf run PROMPTS")
+            return
+        for row in rows[:limit]:
+            status, note = str(row.status), row.note
+            if row.status == "running" and row.source != "api" and not is_in_use(row):
+                status, note = "interrupted", interrupted_note(row.run_id)
+            started = f"{row.created_at:%Y-%m-%d %H:%M}"
+            typer.echo(f"{row.run_id:<40} {status:<11} {started}  {row.adapter_name}  {note}".rstrip())
+
+
+@app.command()
+def show(run_id: RunArgument, as_json: JsonOption = False, recipe: RecipeOption = None) -> None:
+    """Show how a run stands."""
+    from rlhf.cli.summary import print_report
+    from rlhf.runs import is_in_use, report_of
+
+    with opened_ledger(recipe) as ledger:
+        report = report_of(ledger, run_id, in_use=is_in_use(ledger.run(run_id)))
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        print_report(report)

@@ -1,0 +1,109 @@
+"""A run on one screen: what was made, learned and proved, where it is, and what to do next."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from rlhf.cli.progress import duration
+
+if TYPE_CHECKING:
+    from rlhf.cli.meter import Meter
+    from rlhf.runs import Pending
+    from state.records import RunReport
+
+Line = tuple[str, str]
+"""A heading (empty: goes on below the one before) and its text."""
+
+
+def print_report(report: "RunReport", pending: "Pending | None" = None, meter: "Meter | None" = None) -> None:
+    """Print the run on standard output."""
+    typer.echo()
+    typer.secho(f"Run {report.run_id}: {report.status}", bold=True)
+    for heading, text in _lines(report):
+        typer.echo(f"  {heading:<11} {text}")
+    if meter is not None:
+        took = f"{duration(meter.seconds)}, peak memory {meter.peak_bytes / 2**30:.1f} GiB"
+        typer.echo(f"  {'took':<11} {took}")
+    if report.note:
+        typer.echo(f"  {'note':<11} {report.note}")
+    for line in _next_steps(report, pending):
+        typer.echo(f"  {line}")
+
+
+def _lines(report: "RunReport") -> Iterator[Line]:
+    stages = report.stages
+    if stages.generation.num_responses:
+        failed = f", {stages.generation.num_failed} failed" if stages.generation.num_failed else ""
+        text = (
+            f"{stages.generation.num_responses} responses to {stages.generation.num_prompts} prompts{failed}"
+        )
+        yield "generation", f"{text} (round {report.round})"
+    if stages.feedback.num_feedback:
+        yield "feedback", _feedback(report)
+    if stages.dataset.path or stages.dataset.dropped:
+        yield "dataset", f"{stages.dataset.num_examples} pairs in {stages.dataset.path}"
+    if stages.dataset.dropped:
+        reasons = (f"{count} {reason}" for reason, count in sorted(stages.dataset.dropped.items()))
+        yield "", f"dropped: {', '.join(reasons)}"
+    if stages.training.metrics:
+        figures = (f"{name} {value:.4g}" for name, value in sorted(stages.training.metrics.items()))
+        yield "training", ", ".join(figures)
+    yield from _evaluation(report)
+    if stages.deployment.path:
+        version = f"{report.adapter_name} {stages.deployment.version} is the {stages.deployment.alias}"
+        yield "deployment", f"{version}: {stages.deployment.path}"
+        yield from (("serve it" if i == 0 else "", line) for i, line in enumerate(stages.deployment.serve))
+    usage = report.usage
+    yield (
+        "usage",
+        f"{usage.calls} calls, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, "
+        f"{usage.cached} verdicts from the ledger",
+    )
+
+
+def _feedback(report: "RunReport") -> str:
+    stage = report.stages.feedback
+    parts = [f"{stage.num_feedback} responses judged"]
+    if stage.avg_score is not None and stage.avg_rating is not None:
+        parts.append(f"average score {stage.avg_score:.1f}, rating {stage.avg_rating:.2f}")
+    if stage.coverage is not None:
+        parts.append(f"coverage {stage.coverage:.0%}")
+    if stage.num_failed:
+        parts.append(f"{stage.num_failed} verdicts failed")
+    if stage.num_review:
+        parts.append(f"{stage.num_review} for review")
+    return ", ".join(parts)
+
+
+def _evaluation(report: "RunReport") -> Iterator[Line]:
+    stage = report.stages.evaluation
+    if stage.verdict is None:
+        return
+    if stage.delta is not None and stage.baseline_score is not None and stage.adapter_score is not None:
+        interval = f" [{stage.ci_low:+.1f}, {stage.ci_high:+.1f}]" if stage.ci_low is not None else ""
+        scores = f"{stage.baseline_score:.1f} → {stage.adapter_score:.1f} of 100"
+        proof = f"{stage.delta:+.1f}{interval} on {stage.num_prompts} held-out prompts"
+        yield "evaluation", f"{scores}: {proof}"
+        win_rate = f"win rate {stage.win_rate:.0%}" if stage.win_rate is not None else ""
+        length = f"length × {stage.length_ratio:.2f}" if stage.length_ratio is not None else ""
+        yield "", ", ".join(part for part in (win_rate, length) if part)
+    if stage.dimensions:
+        yield "", ", ".join(f"{name} {change:+.1f}" for name, change in stage.dimensions.items())
+    yield "verdict", f"{stage.verdict}{': ' if stage.reasons else ''}{'; '.join(stage.reasons)}"
+
+
+def _next_steps(report: "RunReport", pending: "Pending | None") -> Iterator[str]:
+    run = report.run_id
+    if report.status == "failed":
+        yield f"Mend the cause, then: rlhf resume {run}"
+    if pending is None:
+        if report.status == "waiting":
+            yield f"See and answer what it waits for: rlhf review {run}"
+        return
+    if pending.name == "review_response":
+        yield f"{len(pending.requests)} response(s) of this page wait for review: rlhf review {run}"
+        yield f"or accept the judges' ratings: rlhf resume {run} --approve; or --decisions FILE"
+    else:
+        yield str(pending.requests[0]["description"])
+        yield f"Answer: rlhf resume {run} --approve (or --reject)"

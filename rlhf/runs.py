@@ -1,0 +1,201 @@
+"""Starting, following and resuming runs: what the command line and the Python API share."""
+
+import fcntl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.errors import InputError, RlhfError
+from state.records import PromptRow, RunReport
+
+if TYPE_CHECKING:
+    from nodes.services import Services
+    from state.ledger import Ledger, RunRow
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: `done` of `total` of what it counts; `detail` is one line for people."""
+
+    stage: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a run waits for: requests that share one interrupt, each {"name", "args", "description"}."""
+
+    interrupt_id: str
+    requests: Sequence[Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """review_response, approve_training or approve_deployment."""
+        return str(self.requests[0]["name"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a run stands when nothing more happens by itself; `pending` is set if it waits for a person."""
+
+    report: RunReport
+    pending: Pending | None
+
+
+Follow = Callable[[Progress], None]
+Answers = Sequence[Mapping[str, Any]]
+"""Decisions: {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}."""
+
+
+def new_run_id(ledger: "Ledger", adapter_name: str) -> str:
+    """An unused run id that says what and when, such as budgeting-20260131-142501."""
+    stem = f"{adapter_name[:40]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number, run_id = 1, stem
+    while ledger.has_run(run_id):
+        number += 1
+        run_id = f"{stem}-{number}"
+    return run_id
+
+
+def register(
+    services: "Services", adapter_name: str, rows: Sequence[PromptRow], source: str, run_id: str | None = None
+) -> str:
+    """Write a new run to the ledger before anything happens; returns its id.
+
+    InputError if the id is taken or the prompts cannot be used.
+    """
+    from nodes.prepare import register_run
+
+    run_id = run_id or new_run_id(services.ledger, adapter_name)
+    register_run(services.ledger, services.settings, run_id, adapter_name, rows, source)
+    return run_id
+
+
+async def pending_of(services: "Services", run_id: str) -> Pending | None:
+    """What the run waits for, or None."""
+    async with _opened(services) as graph:
+        return _pending(await graph.aget_state(_config(run_id)))
+
+
+async def advance(
+    services: "Services", run_id: str, follow: Follow, answers: Answers | None = None
+) -> Outcome:
+    """Start or go on with a registered run until it ends or waits for a person.
+
+    `answers` go to what the run waits for now. The run belongs to this process meanwhile; InputError if
+    another one has it.
+    """
+    with run_lock(services, run_id):
+        async with _opened(services) as graph:
+            pending = await _driven(graph, services, run_id, follow, answers)
+    return Outcome(report_of(services.ledger, run_id, in_use=False), pending)
+
+
+async def _driven(
+    graph: Any, services: "Services", run_id: str, follow: Follow, answers: Answers | None
+) -> Pending | None:
+    from langgraph.types import Command
+
+    config = _config(run_id)
+    before = await graph.aget_state(config)
+    waiting = _pending(before)
+    if waiting is not None and not answers:
+        return waiting
+    payload: Any = None
+    if waiting is not None:
+        payload = Command(
+            resume={waiting.interrupt_id: {"decisions": [dict(answer) for answer in answers or ()]}}
+        )
+    elif answers:
+        raise InputError(f"Run {run_id} waits for no one; go on with `rlhf resume {run_id}`.")
+    elif before.created_at is None:
+        payload = {"adapter_name": services.run(run_id).adapter_name}
+    elif not before.next:
+        return None
+    async for event in graph.astream(payload, config, stream_mode="custom"):
+        follow(Progress(event["stage"], event["done"], event["total"], event.get("detail", "")))
+    return _pending(await graph.aget_state(config))
+
+
+def describe(pending: Pending) -> str:
+    """One line on what a person is asked."""
+    if pending.name == "review_response":
+        return f"{len(pending.requests)} response(s) wait for review."
+    return str(pending.requests[0]["description"])
+
+
+def report_of(ledger: "Ledger", run_id: str, *, in_use: bool) -> RunReport:
+    """The run's report; one that runs nowhere any more says how to go on."""
+    from state.report import run_report
+
+    report = run_report(ledger, run_id)
+    if report.status == "running" and not in_use and ledger.run(run_id).source != "api":
+        return report.model_copy(update={"note": interrupted_note(run_id)})
+    return report
+
+
+def interrupted_note(run_id: str) -> str:
+    """What to do about a run whose process ended in the middle."""
+    return f"Interrupted; go on with `rlhf resume {run_id}`."
+
+
+def is_in_use(run: "RunRow") -> bool:
+    """Whether some process works on the run right now."""
+    try:
+        with _locked(_lock_file(run), run.run_id):
+            return False
+    except InputError:
+        return True
+
+
+@contextmanager
+def run_lock(services: "Services", run_id: str) -> Iterator[None]:
+    """Hold the run for this process; InputError if another one does. Its death frees the run."""
+    services.run_folder(run_id)
+    with _locked(_lock_file(services.run(run_id)), run_id):
+        yield
+
+
+def _lock_file(run: "RunRow") -> Path:
+    return run.settings.storage.checkpoint_path.parent / "runs" / run.run_id / "lock"
+
+
+@contextmanager
+def _locked(path: Path, run_id: str) -> Iterator[None]:
+    if not path.parent.is_dir():
+        yield
+        return
+    try:
+        stream = path.open("a")
+    except OSError as error:
+        raise RlhfError(f"{path} cannot be opened: {error.strerror}.") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"Run {run_id} is in use by another process.") from error
+        yield
+
+
+@asynccontextmanager
+async def _opened(services: "Services") -> AsyncIterator[Any]:
+    from graph.checkpoints import open_checkpoints
+    from graph.pipeline import build_pipeline
+
+    async with open_checkpoints(services.settings.storage.checkpoint_path) as saver:
+        yield build_pipeline(services).compile(checkpointer=saver, name="pipeline")
+
+
+def _config(run_id: str) -> dict[str, Any]:
+    return {"configurable": {"thread_id": run_id}}
+
+
+def _pending(snapshot: Any) -> Pending | None:
+    for interrupt in snapshot.interrupts:
+        return Pending(interrupt.id, interrupt.value["action_requests"])
+    return None
