@@ -1,0 +1,26 @@
+"""Deterministic evidence: what a program can know about a response, graded by the checks a pack names.
+
+Pure functions, no input or output: texts and context in, findings and grades out.
+"""
+
+from nodes.evidence.collect import (
+    CHECKS,
+    EVIDENCE_VERSION,
+    CheckFunction,
+    collect_evidence,
+    grade_checks,
+    known_checks,
+)
+from nodes.evidence.results import CheckResult, DimensionEvidence, Evidence
+
+__all__ = [
+    "CHECKS",
+    "EVIDENCE_VERSION",
+    "CheckFunction",
+    "CheckResult",
+    "DimensionEvidence",
+    "Evidence",
+    "collect_evidence",
+    "grade_checks",
+    "known_checks",
+]

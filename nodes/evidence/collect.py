@@ -1,0 +1,148 @@
+"""Reads the evidence of one response and grades it by a pack's checks."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from nodes.evidence import (
+    action_checks,
+    brand_checks,
+    claims_checks,
+    language_checks,
+    money_checks,
+    safety_checks,
+)
+from nodes.evidence.allocations import allocate, find_mentions
+from nodes.evidence.facts import read_facts
+from nodes.evidence.money import find_amounts
+from nodes.evidence.results import (
+    CheckKind,
+    CheckResult,
+    DimensionEvidence,
+    Evidence,
+    GradeFunction,
+    Severity,
+)
+from nodes.evidence.text import sentences, words
+from prompts.rubric import DimensionRubric, RubricPack
+
+CheckFunction = Callable[[Evidence], CheckResult]
+
+EVIDENCE_VERSION: Final[str] = "1"  # raise it when a check grades differently: stored scores depend on it
+
+_GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
+    "money": (
+        money_checks.retailers_have_amounts,
+        money_checks.retailers_have_reasons,
+        money_checks.amounts_sum_to_budget,
+        money_checks.nothing_above_budget,
+        money_checks.caps_kept,
+        money_checks.distinct_amounts,
+    ),
+    "brand": (
+        brand_checks.brand_named,
+        brand_checks.required_terms_present,
+        brand_checks.banned_terms_absent,
+        brand_checks.refers_to_prompt,
+        brand_checks.no_prompt_copy,
+    ),
+    "claims": (claims_checks.no_forbidden_claims, claims_checks.disclosure_present),
+    "language": (
+        language_checks.not_empty,
+        language_checks.long_enough,
+        language_checks.not_truncated,
+        language_checks.no_repetition,
+        language_checks.reading_ease,
+        language_checks.structure,
+        language_checks.length_kept,
+    ),
+    "action": (
+        action_checks.concrete_next_steps,
+        action_checks.dates_or_owners_present,
+        action_checks.figures_present,
+        action_checks.call_to_action_present,
+    ),
+    "safety": (safety_checks.no_chat_tokens, safety_checks.no_refusal, safety_checks.no_judge_injection),
+}
+
+
+def _check(kind: CheckKind, grade: GradeFunction) -> CheckFunction:
+    def run(evidence: Evidence) -> CheckResult:
+        value, sentence, span = grade(evidence)
+        return CheckResult(
+            name=grade.__name__,
+            kind=kind,
+            severity=_severity(value),
+            grade=None if value is None else round(value, 4),
+            sentence=sentence,
+            span=span,
+        )
+
+    return run
+
+
+CHECKS: Final[Mapping[str, CheckFunction]] = MappingProxyType(
+    {grade.__name__: _check(kind, grade) for kind, grades in _GRADES.items() for grade in grades}
+)
+
+
+def known_checks() -> frozenset[str]:
+    """The names a rubric pack may use."""
+    return frozenset(CHECKS)
+
+
+def collect_evidence(prompt: str, response: str, context: Mapping[str, Any]) -> Evidence:
+    """Read one response once. Never raises, whatever the texts hold; linear in their length."""
+    facts = read_facts(prompt, context)
+    amounts = find_amounts(response)
+    mentions = find_mentions(response, tuple(dict.fromkeys((*facts.retailers, *facts.caps))))
+    return Evidence(
+        prompt=prompt,
+        response=response,
+        facts=facts,
+        words=words(response),
+        prompt_words=words(prompt),
+        sentences=sentences(response),
+        amounts=amounts,
+        allocations=allocate(response, facts, amounts, mentions),
+    )
+
+
+def grade_checks(pack: RubricPack, evidence: Evidence) -> dict[str, DimensionEvidence]:
+    """Dimension → its evidence, by the checks and caps the pack names. Each check runs once.
+
+    Raises `KeyError` for an unknown check; `load_pack(…, known_checks=known_checks())` rules that out.
+    """
+    results: dict[str, CheckResult] = {}
+
+    def result(name: str) -> CheckResult:
+        if name not in results:
+            results[name] = CHECKS[name](evidence)
+        return results[name]
+
+    return {name: _grade_dimension(pack, rubric, result) for name, rubric in pack.dimensions.items()}
+
+
+def _grade_dimension(
+    pack: RubricPack, rubric: DimensionRubric, result: Callable[[str], CheckResult]
+) -> DimensionEvidence:
+    shown = {check.name: result(check.name) for check in rubric.checks}
+    weighed = [(check.weight, shown[check.name].grade) for check in rubric.checks]
+    applied = [(weight, grade) for weight, grade in weighed if grade is not None]
+    total = sum(weight for weight, _ in applied)
+    score = 100 * sum(weight * grade for weight, grade in applied) / total if applied else None
+    cap: float | None = None
+    for rule in (*pack.caps, *rubric.caps):
+        grade = result(rule.name).grade
+        if grade is not None and grade < rule.below:
+            cap = rule.at_most if cap is None else min(cap, rule.at_most)
+            shown[rule.name] = result(rule.name)
+    return DimensionEvidence(
+        score=None if score is None else round(score, 2), cap=cap, checks=tuple(shown.values())
+    )
+
+
+def _severity(grade: float | None) -> Severity:
+    if grade is None or grade >= 0.8:
+        return "info"
+    return "minor" if grade >= 0.4 else "major"
