@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
+from prompts.dimensions import DIMENSIONS
 from state.endpoints import Endpoint, default_base_url, default_key_env, parse_model
 from state.errors import SettingsError
 
@@ -119,11 +119,14 @@ class AcceptanceSettings(_Section):
     min_score_acceptable: float = Field(70.0, ge=0.0, le=100.0)
     min_rating_chosen: int = Field(4, ge=1, le=5)
     max_rating_rejected: int = Field(2, ge=1, le=5)
-    weights: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    weights: dict[str, float] | None = None
+    """Weight per dimension, summing to 1; None: the rubric pack's own."""
 
     @field_validator("weights")
     @classmethod
-    def _weights_are_complete(cls, weights: dict[str, float]) -> dict[str, float]:
+    def _weights_are_complete(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
+        if weights is None:
+            return None
         unknown = sorted(set(weights) - set(DIMENSIONS))
         missing = [name for name in DIMENSIONS if name not in weights]
         if unknown or missing:

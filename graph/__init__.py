@@ -1,0 +1,1 @@
+"""Who comes after whom: the wiring of the two graphs and their checkpoints."""

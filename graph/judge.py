@@ -1,0 +1,48 @@
+"""The `judge` graph: route, five judges side by side, aggregate, accept — one response in, its feedback out."""
+
+from functools import partial
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from graph.standing import marking_failure
+from nodes.accept import accept
+from nodes.aggregate import aggregate
+from nodes.judge import judge
+from nodes.route import route
+from nodes.services import Services
+from prompts.dimensions import DIMENSIONS
+from state.graph_state import JudgedResponse, JudgeInput, JudgeOutput, JudgeState, JudgeTask, RunContext
+
+def build_judge(services: Services) -> StateGraph[JudgeState, RunContext, JudgeInput, JudgeOutput]:
+    """The graph for a single response, as Studio and QA use it; not compiled yet."""
+    graph = StateGraph(JudgeState, RunContext, input_schema=JudgeInput, output_schema=JudgeOutput)
+    return _wired(graph, services)
+
+
+def build_panel(services: Services) -> CompiledStateGraph[JudgeState, RunContext, JudgeTask, JudgedResponse]:
+    """The same nodes for a response that is in the ledger: the pipeline's subgraph.
+
+    It has no checkpointer of its own: every finished verdict is in the ledger, which costs a fifth of the rows.
+    """
+    graph = StateGraph(JudgeState, RunContext, input_schema=JudgeTask, output_schema=JudgedResponse)
+    return _wired(graph, services).compile(checkpointer=False, name="judge")
+
+
+def _wired(graph, services):
+    graph.add_node("route", partial(route, services=services))
+    graph.add_node("aggregate", partial(aggregate, services=services))
+    graph.add_node("accept", partial(accept, services=services))
+    graph.add_edge(START, "route")
+    for dimension in DIMENSIONS:
+        name = f"judge_{dimension}"
+        graph.add_node(name, marking_failure(partial(judge, dimension=dimension), services))
+        graph.add_edge("route", name)
+    graph.add_edge([f"judge_{dimension}" for dimension in DIMENSIONS], "aggregate")
+    graph.add_edge("aggregate", "accept")
+    graph.add_edge("accept", END)
+    return graph
+
+
+graph = build_judge(Services()).compile(name="judge")
+"""For the server: the operator's recipe comes from the environment, checkpoints from langgraph.json."""

@@ -1,0 +1,65 @@
+"""The `pipeline` graph: prompts in, a judged, trained, evaluated and deployed adapter out, round after round."""
+
+from functools import partial
+
+from langgraph.graph import END, START, StateGraph
+
+from graph.judge import build_panel
+from graph.standing import keeping_status
+from nodes.approve_deployment import approve_deployment
+from nodes.approve_training import approve_training
+from nodes.build_dataset import build_dataset
+from nodes.collect import collect
+from nodes.deploy import deploy
+from nodes.evaluate import evaluate
+from nodes.finish import finish
+from nodes.generate import generate
+from nodes.prepare import prepare
+from nodes.review import review
+from nodes.services import Services
+from nodes.train import train
+from state.graph_state import PipelineInput, PipelineOutput, PipelineState, RunContext
+
+
+def build_pipeline(
+    services: Services,
+) -> StateGraph[PipelineState, RunContext, PipelineInput, PipelineOutput]:
+    """The whole loop, not compiled yet: the command line adds its checkpoints, the server its own."""
+    panel = build_panel(services)
+    graph = StateGraph(PipelineState, RunContext, input_schema=PipelineInput, output_schema=PipelineOutput)
+    actions = {
+        "prepare": prepare,
+        "generate": generate,
+        "collect": collect,
+        "review": review,
+        "build_dataset": build_dataset,
+        "approve_training": approve_training,
+        "train": train,
+        "evaluate": partial(evaluate, judge=panel),
+        "approve_deployment": approve_deployment,
+        "deploy": deploy,
+        "finish": finish,
+    }
+    ways = {
+        "generate": ("judge", "collect"),
+        "collect": ("generate", "review"),
+        "review": ("review", "build_dataset"),
+        "approve_training": ("train", "finish"),
+        "deploy": ("generate", "finish"),
+    }
+    for name, action in actions.items():
+        graph.add_node(name, keeping_status(action, services), destinations=ways.get(name))
+    graph.add_node("judge", panel)
+    graph.add_edge(START, "prepare")
+    graph.add_edge("prepare", "generate")
+    graph.add_edge("judge", "collect")
+    graph.add_edge("build_dataset", "approve_training")
+    graph.add_edge("train", "evaluate")
+    graph.add_edge("evaluate", "approve_deployment")
+    graph.add_edge("approve_deployment", "deploy")
+    graph.add_edge("finish", END)
+    return graph
+
+
+graph = build_pipeline(Services()).compile(name="pipeline")
+"""For the server: the operator's recipe comes from the environment, checkpoints from langgraph.json."""

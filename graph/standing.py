@@ -1,0 +1,54 @@
+"""How a run stands — running, waiting or failed — kept in the ledger while its nodes work."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
+from langgraph.runtime import Runtime
+
+from nodes.services import Services, in_thread
+from state.errors import RlhfError
+from state.graph_state import RunContext
+
+Action = Callable[..., Awaitable[Any]]
+
+
+def keeping_status(action: Action, services: Services) -> Action:
+    """The node, with its run marked running, waiting when it asks people, and failed when it raises."""
+
+    @wraps(action)
+    async def node(state: Any, runtime: Runtime[RunContext]) -> Any:
+        run_id = thread_id()
+        await in_thread(lambda: services.ledger.set_run(run_id, status="running", note=""))
+        try:
+            return await marking_failure(action, services)(state, runtime)
+        except GraphInterrupt:
+            await in_thread(lambda: services.ledger.set_run(run_id, status="waiting", note="A person's answer is needed."))
+            raise
+
+    return node
+
+
+def marking_failure(action: Action, services: Services) -> Action:
+    """The node, with its run marked failed when it raises; the run can be resumed from there."""
+
+    @wraps(action)
+    async def node(state: Any, runtime: Runtime[RunContext]) -> Any:
+        try:
+            return await action(state, runtime, services=services)
+        except GraphInterrupt:
+            raise
+        except Exception as error:
+            if run_id := state.get("run_id"):
+                note = str(error) if isinstance(error, RlhfError) else f"{type(error).__name__}: {error}"
+                await in_thread(lambda: services.ledger.set_run(run_id, status="failed", note=note))
+            raise
+
+    return node
+
+
+def thread_id() -> str:
+    """The thread the current node runs in, which is also the run's id."""
+    return str(get_config()["configurable"]["thread_id"])

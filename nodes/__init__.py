@@ -1,0 +1,1 @@
+"""What is done: one file per node of the graphs, each a verb."""

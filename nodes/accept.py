@@ -1,0 +1,71 @@
+"""Node `accept`: what the score means — rating, acceptance, chosen or rejected, and whether a person must look."""
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from nodes.panel import settings_of
+from nodes.services import Services, in_thread
+from state.graph_state import JudgeState, RunContext
+from state.keys import derived_seed
+from state.records import Feedback
+from state.settings import Settings
+
+
+async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
+    """Decide on the aggregated feedback; a run's is kept in the ledger, a single one is the graph's output."""
+    settings = await in_thread(settings_of, services, state, runtime)
+    feedback = accepted(Feedback.model_validate(state["feedback"]), settings, state["response_id"])
+    if run_id := state.get("run_id"):
+        await in_thread(lambda: services.ledger.add_feedback(run_id, state["response_id"], feedback))
+        return {"judged": 1}
+    return {"feedback": {}, **feedback.model_dump(mode="json")}
+
+
+def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedback:
+    """The feedback with rating (1–5, a fifth of the scale each), acceptance, choice and reasons for review."""
+    score = feedback.overall_score
+    if score is None:
+        return feedback.model_copy(update={"needs_review": True, "review_reasons": ["no dimension was scored"]})
+    rules = settings.acceptance
+    rating = rating_of(score)
+    acceptable = score >= rules.min_score_acceptable and not feedback.vetoed
+    reasons = review_reasons(feedback, settings, response_id)
+    return feedback.model_copy(
+        update={
+            "rating": rating,
+            "is_acceptable": acceptable,
+            "is_chosen": acceptable and rating >= rules.min_rating_chosen,
+            "is_rejected": rating <= rules.max_rating_rejected,
+            "needs_review": bool(reasons),
+            "review_reasons": reasons,
+        }
+    )
+
+
+def rating_of(score: float) -> int:
+    """1–5 stars from 0–100 points: below 20 is 1, from 80 is 5."""
+    return min(5, 1 + int(score // 20))
+
+
+def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> list[str]:
+    """Why a person should see this response; empty if nobody has to.
+
+    The audit sample depends on the response and the seed alone: it is random and fixed before any score.
+    """
+    rules = settings.review
+    if rules.mode == "off":
+        return []
+    if rules.mode == "all":
+        return ["every response is reviewed"]
+    reasons = []
+    if (missing := [name for name, part in feedback.dimensions.items() if part.status == "failed"]):
+        reasons.append(f"not judged: {', '.join(missing)}")
+    threshold = settings.acceptance.min_score_acceptable
+    if feedback.overall_score is not None and abs(feedback.overall_score - threshold) < rules.score_band:
+        reasons.append(f"score {feedback.overall_score:.0f} is near the threshold {threshold:.0f}")
+    if feedback.confidence is not None and feedback.confidence < rules.min_confidence:
+        reasons.append(f"confidence {feedback.confidence:.2f} is low")
+    if derived_seed(settings.pipeline.seed, response_id, "audit") < rules.audit_fraction * 2**31:
+        reasons.append("random audit sample")
+    return reasons

@@ -1,0 +1,101 @@
+"""Node `aggregate`: five verdicts and the evidence become one weighted score with coverage and vetoes."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from langgraph.runtime import Runtime
+
+from nodes.panel import evidence_for, pack_for, settings_of
+from nodes.services import Services, in_thread
+from prompts.dimensions import DIMENSIONS
+from prompts.rubric import RubricPack
+from state.graph_state import JudgeState, RunContext
+from state.records import DimensionFeedback, EvidenceNote, Feedback, ResponseRow, Verdict
+from state.settings import Settings
+
+if TYPE_CHECKING:
+    from nodes.evidence import DimensionEvidence
+
+VETO_BELOW = 40.0
+"""A veto dimension scored under this many points of 100 forbids choosing the response, whatever the rest says."""
+
+
+async def aggregate(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> JudgeState:
+    """Combine the verdicts; needs no model call."""
+    feedback = await in_thread(_feedback, services, state, runtime)
+    return {"feedback": feedback.model_dump(mode="json")}
+
+
+def _feedback(services: Services, state: JudgeState, runtime: Runtime[RunContext]) -> Feedback:
+    settings = settings_of(services, state, runtime)
+    response = services.ledger.response(state["response_id"])
+    verdicts = {verdict.dimension: verdict for verdict in services.ledger.verdicts(state["verdicts"].values())}
+    pack = pack_for(response.task_type)
+    return aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, settings)
+
+
+def aggregate_verdicts(
+    response: ResponseRow,
+    verdicts: Mapping[str, Verdict],
+    evidence: Mapping[str, "DimensionEvidence"],
+    pack: RubricPack,
+    settings: Settings,
+) -> Feedback:
+    """Weighted mean over the scored dimensions (0–100), coverage and confidence as shares of weight (0–1).
+
+    A failed dimension gives no number: it lowers coverage and nothing is put in its place.
+    """
+    weights = settings.acceptance.weights or pack.weights
+    dimensions = {
+        name: _dimension(verdicts.get(name), evidence[name], settings.judge.evidence_weight) for name in DIMENSIONS
+    }
+    scored = {name: part for name, part in dimensions.items() if part.score is not None}
+    covered = sum(weights[name] for name in scored)
+    overall = confidence = None
+    if covered > 0:
+        overall = sum(weights[name] * (part.score or 0.0) for name, part in scored.items()) / covered
+        confidence = sum(weights[name] * (part.confidence or 0.0) for name, part in scored.items()) / covered
+    told = [verdicts[name] for name in scored]
+    return Feedback(
+        prompt=response.prompt,
+        response=response.text,
+        overall_score=_rounded(overall),
+        vetoed=any(
+            pack.dimensions[name].veto and part.score is not None and part.score < VETO_BELOW
+            for name, part in scored.items()
+        ),
+        confidence=_rounded(confidence),
+        coverage=round(min(1.0, covered / sum(weights.values())), 6),
+        strengths=_unique(line for verdict in told for line in verdict.strengths)
+        + [note.sentence for part in scored.values() for note in part.evidence if note.grade == 1.0],
+        weaknesses=_unique(line for verdict in told for line in verdict.weaknesses)
+        + [note.sentence for part in scored.values() for note in part.evidence if note.grade is not None and note.grade < 0.5],
+        dimensions=dimensions,
+    )
+
+
+def _dimension(verdict: Verdict | None, evidence: "DimensionEvidence", evidence_weight: float) -> DimensionFeedback:
+    notes = [EvidenceNote(check=c.name, grade=c.grade, sentence=c.sentence) for c in evidence.checks]
+    if verdict is None or verdict.score is None:
+        reason = verdict.error if verdict is not None else None
+        return DimensionFeedback(status="failed", rationale=reason or "not judged", evidence=notes)
+    score = verdict.score
+    if evidence.score is not None:
+        score = (1 - evidence_weight) * verdict.score + evidence_weight * evidence.score
+    if evidence.cap is not None:
+        score = min(score, evidence.cap)
+    return DimensionFeedback(
+        status="scored",
+        score=_rounded(score),
+        confidence=_rounded(verdict.confidence),
+        rationale=verdict.rationale,
+        evidence=notes,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _unique(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))

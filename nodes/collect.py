@@ -1,0 +1,25 @@
+"""Node `collect`: after a batch is judged, sends the run to the next prompts or on to people."""
+
+from typing import Any, Literal
+
+from langgraph.config import get_stream_writer
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes.services import Services, in_thread
+from state.graph_state import PipelineState, RunContext
+from state.report import feedback_stage
+
+
+async def collect(
+    state: PipelineState, runtime: Runtime[RunContext], *, services: Services
+) -> Command[Literal["generate", "review"]]:
+    """Report the round's feedback so far and choose the way."""
+    run_id, round = state["run_id"], state["round"]
+    stage = await in_thread(lambda: feedback_stage(services.ledger, run_id, round))
+    total = await in_thread(lambda: len(services.ledger.prompts(run_id, "train")))
+    score: Any = "no score" if stage.avg_score is None else f"average score {stage.avg_score:.1f}"
+    get_stream_writer()(
+        {"stage": "feedback", "done": stage.num_feedback, "total": stage.num_feedback, "detail": score}
+    )
+    return Command(goto="generate" if state["position"] < total else "review")

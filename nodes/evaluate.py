@@ -1,0 +1,74 @@
+"""Node `evaluate`: baseline against adapter on the held-out prompts, judged by the same panel."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from langgraph.config import get_stream_writer
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from nodes.generate import starting_adapter
+from nodes.sampling import Plan, Weights, sample
+from nodes.services import Services, in_thread
+from state.graph_state import PipelineState, RunContext
+from state.ledger import RunRow
+from state.records import EvaluationStage, SampleRow, TrainingStage
+from training.statistics import Judged, compare, decide
+
+Panel = CompiledStateGraph[Any, RunContext, Any, Any]
+
+
+async def evaluate(
+    state: PipelineState, runtime: Runtime[RunContext], *, services: Services, panel: Panel
+) -> PipelineState:
+    """Sample both models, judge what is not judged yet, and decide ship or hold.
+
+    The baseline is what the run started from: the base model, with the adapter the recipe starts from.
+    """
+    run = await in_thread(services.run, state["run_id"])
+    prompts = await in_thread(lambda: services.ledger.prompts(run.run_id, "held_out"))
+    if not prompts:
+        result = EvaluationStage(verdict="hold", reasons=["no prompts are held out, so nothing is proved"])
+    else:
+        variations = run.settings.pipeline.num_held_out_variations
+        before, after = await in_thread(_contestants, services, run, state["round"])
+        baseline = await sample(services, run, Plan("baseline", 0, prompts, variations), before, "evaluation")
+        adapter = await sample(services, run, Plan("adapter", state["round"], prompts, variations), after, "evaluation")
+        await _judge_missing(services, run, [*baseline, *adapter], panel)
+        result = await in_thread(_compared, services, run, baseline, adapter)
+    await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "evaluation", result))
+    return {}
+
+
+def _contestants(services: Services, run: RunRow, round: int) -> tuple[Weights, Weights]:
+    trained = services.ledger.stage(run.run_id, round, "training", TrainingStage)
+    assert trained is not None, "training comes before evaluation"
+    assert trained.adapter_path is not None, "training stores where the adapter is"
+    base = run.settings.training.base_model
+    return Weights(base, starting_adapter(run.settings)), Weights(base, Path(trained.adapter_path))
+
+
+async def _judge_missing(services: Services, run: RunRow, samples: Sequence[SampleRow], panel: Panel) -> None:
+    """Send every response without feedback through the panel; all at once, the crew pool bounds what runs."""
+    judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
+    waiting = list(dict.fromkeys(s.response_key for s in samples if s.response_key and s.response_key not in judged))
+    tell = get_stream_writer()
+    done = 0
+
+    async def one(key: str) -> None:
+        nonlocal done
+        await panel.ainvoke({"run_id": run.run_id, "response_id": key})
+        done += 1
+        tell({"stage": "evaluation", "done": done, "total": len(waiting), "detail": "judged"})
+
+    async with asyncio.TaskGroup() as group:
+        for key in waiting:
+            group.create_task(one(key))
+
+
+def _compared(
+    services: Services, run: RunRow, baseline: Sequence[SampleRow], adapter: Sequence[SampleRow]
+) -> EvaluationStage:
+    ...

@@ -1,0 +1,26 @@
+"""Node `finish`: closes the run and hands its report to whoever started it."""
+
+from langgraph.runtime import Runtime
+
+from nodes.services import Services, in_thread
+from state.graph_state import PipelineState, RunContext
+from state.records import RunReport
+from state.report import run_report
+
+
+async def finish(
+    state: PipelineState, runtime: Runtime[RunContext], *, services: Services
+) -> PipelineState:
+    """Mark the run finished and return its report as the graph's output."""
+    report = await in_thread(_closed, services, state["run_id"], state.get("note", ""))
+    return {
+        "status": report.status,
+        "note": report.note,
+        "stages": report.stages.model_dump(mode="json"),
+        "usage": report.usage.model_dump(),
+    }
+
+
+def _closed(services: Services, run_id: str, note: str) -> RunReport:
+    services.ledger.set_run(run_id, status="finished", note=note)
+    return run_report(services.ledger, run_id)

@@ -1,0 +1,58 @@
+"""Node `generate`: makes the next batch of responses and sends each to the judges."""
+
+from pathlib import Path
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Send
+
+from nodes.sampling import Plan, Weights, sample
+from nodes.services import Services, in_thread
+from state.endpoints import Endpoint
+from state.graph_state import PipelineState, RunContext
+from state.ledger import RunRow
+from state.records import TrainingStage
+from state.settings import Settings
+
+BATCH = 256
+"""Responses per pass: one checkpoint holds their ids, and a killed run repeats none of them."""
+
+
+async def generate(
+    state: PipelineState, runtime: Runtime[RunContext], *, services: Services
+) -> Command[Literal["judge", "collect"]]:
+    """Generate for the prompts from `position` on; responses that have feedback already are not sent again."""
+    run = await in_thread(services.run, state["run_id"])
+    options = run.settings.pipeline
+    prompts = await in_thread(lambda: services.ledger.prompts(run.run_id, "train"))
+    size = max(1, BATCH // options.num_variations_per_prompt)
+    batch = prompts[state["position"] : state["position"] + size]
+    plan = Plan("policy", state["round"], batch, options.num_variations_per_prompt)
+    source = await in_thread(source_of_round, services, run, state["round"])
+    samples = await sample(services, run, plan, source, "generation")
+    judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
+    waiting = dict.fromkeys(s.response_key for s in samples if s.response_key and s.response_key not in judged)
+    return Command(
+        update={"position": state["position"] + len(batch)},
+        goto=[Send("judge", {"run_id": run.run_id, "response_id": key}) for key in waiting] or "collect",
+    )
+
+
+def source_of_round(services: Services, run: RunRow, round: int) -> Weights | Endpoint:
+    """Who answers in this round: the policy in the first, the newest adapter afterwards. Blocking."""
+    if round == 1 and not run.settings.policy.is_local:
+        return run.settings.policy.endpoint()
+    if round == 1:
+        return Weights(run.settings.policy.model, starting_adapter(run.settings))
+    trained = services.ledger.stage(run.run_id, round - 1, "training", TrainingStage)
+    assert trained is not None, "a round begins after the one before it has trained"
+    assert trained.adapter_path is not None, "training stores where the adapter is"
+    return Weights(run.settings.training.base_model, Path(trained.adapter_path))
+
+
+def starting_adapter(settings: Settings) -> Path | None:
+    """Folder of the adapter the run starts from, if the recipe names one; DeploymentError if it is not there."""
+    from training.registry import resolve_adapter
+
+    named = settings.policy.adapter
+    return resolve_adapter(named, Path(settings.pipeline.output_dir)) if named else None

@@ -1,0 +1,30 @@
+"""Training-side jobs as child processes: run beside the event loop, their progress told to the graph's stream."""
+
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+from langgraph.config import get_stream_writer
+from pydantic import BaseModel
+
+from nodes.services import in_thread
+from training.process import run_job
+
+
+async def run_child(
+    module: str, job: BaseModel, folder: Path, stage: str, launcher: Literal["python", "accelerate"] = "python"
+) -> dict[str, Any]:
+    """Run a training job to its end and return its result; a job done before gives the same result at once.
+
+    A cancelled node stops its child. Raises what the job raises (TrainingError, GenerationError).
+    """
+    tell = get_stream_writer()
+    stop = threading.Event()
+
+    def progress(line: dict[str, Any]) -> None:
+        tell({"detail": "", **line, "stage": stage})
+
+    try:
+        return await in_thread(run_job, module, job, folder, progress, launcher=launcher, stop=stop)
+    finally:
+        stop.set()

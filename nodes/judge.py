@@ -1,0 +1,103 @@
+"""Nodes `judge_*`: one dimension of one response, judged by that dimension's crew — or found in the ledger."""
+
+from langgraph.runtime import Runtime
+
+from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest
+from nodes.panel import evidence_for, pack_for, settings_of
+from nodes.services import Services, in_thread
+from prompts.messages import TEMPLATE_VERSION, judge_messages
+from state.endpoints import Endpoint
+from state.graph_state import JudgeState, RunContext
+from state.keys import derived_seed, verdict_key
+from state.records import ResponseRow, Verdict
+from state.settings import JudgeSettings, Settings
+
+
+async def judge(
+    state: JudgeState, runtime: Runtime[RunContext], *, services: Services, dimension: str
+) -> JudgeState:
+    """Reach a verdict on one dimension; a failed judgement is kept as a failed verdict.
+
+    Raises EndpointError when the endpoint cannot serve any judgement at all.
+    """
+    settings, response, known = await in_thread(_look_up, services, state, runtime, dimension)
+    if known is not None:
+        return {"verdicts": {dimension: known.key}}
+    endpoint = await in_thread(services.judge_endpoint, settings)
+    reply = await services.pool.judge(_request(response, dimension, settings.judge, endpoint))
+    verdict = _verdict(reply, response, dimension, settings.judge)
+    await in_thread(lambda: services.ledger.add_verdict(state.get("run_id"), verdict, cached=False))
+    return {"verdicts": {dimension: verdict.key}}
+
+
+def _look_up(
+    services: Services, state: JudgeState, runtime: Runtime[RunContext], dimension: str
+) -> tuple[Settings, ResponseRow, Verdict | None]:
+    settings = settings_of(services, state, runtime)
+    response = services.ledger.response(state["response_id"])
+    known = services.ledger.verdict(key_of(response, dimension, settings.judge))
+    if known is not None:
+        services.ledger.add_verdict(state.get("run_id"), known, cached=True)
+    return settings, response, known
+
+
+def key_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
+    """The verdict's key: the same question to the same model always has the same one."""
+    return verdict_key(judge.model, pack_for(response.task_type).version, template_version(judge), response.key, dimension)
+
+
+def template_version(judge: JudgeSettings) -> str:
+    """Version of what a judge is asked: template, evidence shown to it, and the settings that shape its answer."""
+    from nodes.evidence import EVIDENCE_VERSION
+
+    asked = (judge.style, "reasoning" if judge.reasoning else "level", f"t{judge.temperature:g}", f"k{judge.samples}")
+    return "/".join((TEMPLATE_VERSION, EVIDENCE_VERSION, *asked))
+
+
+def _request(response: ResponseRow, dimension: str, judge: JudgeSettings, endpoint: Endpoint) -> JudgeRequest:
+    pack = pack_for(response.task_type)
+    findings = [check.sentence for check in evidence_for(pack, response)[dimension].checks if check.grade is not None]
+    messages = judge_messages(
+        pack,
+        dimension,
+        response.prompt,
+        response.text,
+        response.context,
+        findings,
+        style=judge.style,
+        reasoning=judge.reasoning,
+    )
+    return JudgeRequest(
+        response_key=response.key,
+        dimension=dimension,
+        role=pack.persona.role,
+        goal=pack.persona.goal,
+        backstory=pack.persona.backstory,
+        messages=[ChatMessage.model_validate(message) for message in messages],
+        endpoint=endpoint,
+        style=judge.style,
+        reasoning=judge.reasoning,
+        samples=judge.samples,
+        seed=derived_seed(response.key, dimension),
+    )
+
+
+def _verdict(reply: JudgeReply, response: ResponseRow, dimension: str, judge: JudgeSettings) -> Verdict:
+    return Verdict(
+        key=key_of(response, dimension, judge),
+        response_key=response.key,
+        dimension=dimension,
+        status=reply.status,
+        score=reply.score,
+        confidence=reply.confidence,
+        method=reply.method,
+        strengths=reply.strengths,
+        weaknesses=reply.weaknesses,
+        rationale=reply.rationale,
+        failure=reply.failure,
+        error=reply.error,
+        model=judge.model,
+        rubric_version=pack_for(response.task_type).version,
+        template_version=template_version(judge),
+        usage=reply.usage,
+    )

@@ -1,0 +1,76 @@
+"""Node `prepare`: registers a run — its prompts, its settings, the held-out prompts nobody may train on."""
+
+from collections.abc import Sequence
+
+from langgraph.config import get_config
+from langgraph.runtime import Runtime
+
+from nodes.panel import pack_for
+from nodes.services import Services, in_thread
+from state.errors import InputError
+from state.files import checked_name
+from state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
+from state.keys import derived_seed
+from state.ledger import Ledger
+from state.promptfile import parse_rows
+from state.records import PromptRow
+from state.settings import Settings
+
+DEFAULT_ADAPTER_NAME = "adapter"
+
+
+async def prepare(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
+    """Register the run under the thread's id, or find it registered (the command line does that before it starts)."""
+    run_id = str(get_config()["configurable"]["thread_id"])
+    row = await in_thread(_registered, services, run_id, state, runtime)
+    return {"run_id": run_id, "adapter_name": row, "state_version": STATE_VERSION, "round": 1, "position": 0}
+
+
+def _registered(services: Services, run_id: str, state: PipelineState, runtime: Runtime[RunContext]) -> str:
+    """The registered run's adapter name."""
+    ledger = services.ledger
+    if not ledger.has_run(run_id):
+        settings = as_context(runtime.context).applied_to(services.settings)
+        rows = parse_rows(state.get("prompts") or [], settings.task_type, "prompts")
+        register_run(ledger, settings, run_id, state.get("adapter_name") or DEFAULT_ADAPTER_NAME, rows, "api")
+    ledger.set_run(run_id, round=1)
+    return services.run(run_id).adapter_name
+
+
+def register_run(
+    ledger: Ledger, settings: Settings, run_id: str, adapter_name: str, rows: Sequence[PromptRow], source: str
+) -> None:
+    """Write the run and its prompts to the ledger, held-out prompts marked.
+
+    Raises InputError for unusable names or rubric packs, for an existing run id and for too few prompts.
+    """
+    checked_name(run_id, "Run id")
+    checked_name(adapter_name, "Adapter name")
+    for task_type in sorted({row.task_type for row in rows}):
+        pack_for(task_type)
+    ledger.create_run(run_id, adapter_name, settings, source, with_splits(rows, settings))
+
+
+def with_splits(rows: Sequence[PromptRow], settings: Settings) -> list[PromptRow]:
+    """The rows with `split` set: a seeded, order-independent share is held out, at least one and never all.
+
+    Training rows beyond `num_synthetic_examples` responses are left out of the run.
+    """
+    options = settings.pipeline
+    shuffled = sorted(rows, key=lambda row: (derived_seed(options.seed, row.key, "split"), row.key))
+    held_out = round(options.held_out_fraction * len(rows))
+    if options.held_out_fraction > 0:
+        held_out = max(1, held_out)
+    if held_out >= len(rows):
+        raise InputError(
+            f"{len(rows)} prompt(s) are too few: {held_out} would be held out for evaluation. "
+            "Give more prompts or lower pipeline.held_out_fraction."
+        )
+    allowed = max(1, options.num_synthetic_examples // options.num_variations_per_prompt)
+    held = {row.key for row in shuffled[:held_out]}
+    trained = {row.key for row in shuffled[held_out : held_out + allowed]}
+    return [
+        row.model_copy(update={"split": "held_out" if row.key in held else "train"})
+        for row in rows
+        if row.key in held or row.key in trained
+    ]

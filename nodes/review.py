@@ -1,0 +1,93 @@
+"""Node `review`: shows people the responses the judges are unsure of, page by page, until each has an answer."""
+
+from collections.abc import Container, Sequence
+from typing import Literal
+
+from langgraph.config import get_stream_writer
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes.approvals import ActionRequest, Answer, ask
+from nodes.services import Services, in_thread
+from state.graph_state import PipelineState, RunContext
+from state.ledger import Ledger
+from state.records import Feedback, Review
+
+PAGE = 20
+"""Responses per interrupt: the checkpoint stores what is shown, so a page is bounded."""
+EXCERPT = 1_200
+"""Characters of a prompt or response that are shown; the whole text is in the ledger."""
+
+ACTION = "review_response"
+
+
+async def review(
+    state: PipelineState, runtime: Runtime[RunContext], *, services: Services
+) -> Command[Literal["review", "build_dataset"]]:
+    """Ask about one page of pending responses; answers may be partial, the rest is asked again."""
+    run_id, round = state["run_id"], state["round"]
+    pending = await in_thread(lambda: pending_reviews(services.ledger, run_id, round))
+    if not pending:
+        return Command(goto="build_dataset")
+    page = dict(list(pending.items())[:PAGE])
+    answer = ask([_request(key, feedback) for key, feedback in page.items()], ["approve", "edit", "reject"])
+    answers, unknown = reviews_of(answer, list(page), pending)
+    for position in unknown:
+        detail = f"decision {position} is about a response that is not waiting for review: ignored"
+        get_stream_writer()({"stage": "review", "done": len(answers), "total": len(pending), "detail": detail})
+    await in_thread(lambda: [services.ledger.add_review(run_id, entry) for entry in answers])
+    return Command(goto="review")
+
+
+def pending_reviews(ledger: Ledger, run_id: str, round: int) -> dict[str, Feedback]:
+    """Feedback of the round that needs a person and has no answer yet, by response key."""
+    keys = [sample.response_key for sample in ledger.samples(run_id, "policy", round) if sample.response_key]
+    answered = ledger.reviews(run_id)
+    return {
+        key: feedback
+        for key, feedback in ledger.feedback(run_id, keys).items()
+        if feedback.needs_review and key not in answered
+    }
+
+
+def reviews_of(answer: Answer, page: Sequence[str], pending: Container[str]) -> tuple[list[Review], list[int]]:
+    """The answer as reviews, and the positions (from 1) of decisions about responses that are not pending.
+
+    A decision names its response or stands in the order of the page.
+    """
+    reviews, unknown = [], []
+    for position, decision in enumerate(answer.decisions):
+        key = decision.about or (page[position] if position < len(page) else "")
+        if key not in pending:
+            unknown.append(position + 1)
+            continue
+        reviews.append(
+            Review(
+                response_key=key,
+                decision=decision.type,
+                rating=decision.new_rating if decision.type == "edit" else None,
+                comment=decision.message,
+                reviewer=decision.reviewer,
+            )
+        )
+    return reviews, unknown
+
+
+def _request(key: str, feedback: Feedback) -> ActionRequest:
+    score = "no score" if feedback.overall_score is None else f"{feedback.overall_score:.0f} of 100"
+    return ActionRequest(
+        name=ACTION,
+        args={
+            "response_id": key,
+            "prompt": _excerpt(feedback.prompt),
+            "response": _excerpt(feedback.response),
+            "rating": feedback.rating,
+            "overall_score": feedback.overall_score,
+            "reasons": feedback.review_reasons,
+        },
+        description=f"Judges: {score}, rating {feedback.rating}. Why you are asked: {'; '.join(feedback.review_reasons)}.",
+    )
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]} … ({len(text)} characters)"

@@ -1,0 +1,144 @@
+"""Making responses: from weights on this machine (batches on the training side) or from a chat endpoint."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from langgraph.config import get_stream_writer
+
+from nodes.jobs import run_child
+from nodes.services import Services, in_thread
+from state.endpoints import Endpoint
+from state.errors import GenerationError
+from state.keys import content_key, derived_seed, response_key
+from state.ledger import Policy, RunRow
+from state.records import PromptRow, SampleRow
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model that runs here: base weights, and the adapter over them if there is one."""
+
+    model: str
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which samples are wanted: every prompt × variation of one policy in one round."""
+
+    policy: Policy
+    round: int
+    prompts: Sequence[PromptRow]
+    variations: int
+
+    def missing(self, there: Sequence[SampleRow]) -> list[tuple[PromptRow, int]]:
+        """What is not in the ledger yet, in a fixed order."""
+        have = {(sample.prompt_key, sample.variation) for sample in there}
+        return [(p, v) for p in self.prompts for v in range(self.variations) if (p.key, v) not in have]
+
+    @property
+    def folder(self) -> str:
+        """Name of the job folder, the same whenever the plan is carried out again."""
+        return f"{self.policy}-{self.round}-{content_key([prompt.key for prompt in self.prompts])[:8]}"
+
+
+Missing = list[tuple[PromptRow, int]]
+
+
+class Made(Protocol):
+    """One generated text, wherever it comes from."""
+
+    text: str
+    error: str | None
+    input_tokens: int
+    output_tokens: int
+
+
+async def sample(services: Services, run: RunRow, plan: Plan, source: Weights | Endpoint, stage: str) -> list[SampleRow]:
+    """Make what the plan misses and return all its samples; a response that fails is a sample with its reason.
+
+    Progress goes to the graph's custom stream under `stage`. Raises GenerationError if nothing came out at all.
+    """
+    wanted = {prompt.key for prompt in plan.prompts}
+
+    def present() -> list[SampleRow]:
+        rows = services.ledger.samples(run.run_id, plan.policy, plan.round)
+        return [row for row in rows if row.prompt_key in wanted]
+
+    missing = plan.missing(await in_thread(present))
+    if missing:
+        make = _from_weights if isinstance(source, Weights) else _from_endpoint
+        await make(services, run, plan, missing, source, stage)  # type: ignore[arg-type]
+    samples = await in_thread(present)
+    if samples and all(row.response_key is None for row in samples):
+        raise GenerationError(f"Not one of {len(samples)} responses could be made. The last reason: {samples[-1].error}")
+    return samples
+
+
+async def _from_weights(
+    services: Services, run: RunRow, plan: Plan, missing: Missing, source: Weights, stage: str
+) -> None:
+    from training.generate import GenerateJob, GenerateTask
+
+    options = run.settings.policy
+    # The job holds every sample of the plan, made or not: batches, and so seeds and texts, never depend on
+    # where an earlier attempt was cut off.
+    job = GenerateJob(
+        model=source.model,
+        adapter=str(source.adapter) if source.adapter else None,
+        tasks=[GenerateTask(id=p.key, prompt=p.text, variation=v) for p, v in plan.missing([])],
+        temperature=options.temperature,
+        max_new_tokens=options.max_tokens,
+        seed=derived_seed(run.settings.pipeline.seed, plan.policy, plan.round),
+    )
+    folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
+    rows = await run_child("training.generate", job, folder, stage)
+    texts = {(row.id, row.variation): row for row in rows}
+    made = [_sample(plan, prompt, variation, texts[prompt.key, variation]) for prompt, variation in missing]
+    await in_thread(lambda: _keep(services, run, made, calls=0))
+
+
+async def _from_endpoint(
+    services: Services, run: RunRow, plan: Plan, missing: Missing, source: Endpoint, stage: str
+) -> None:
+    from nodes.chat import chat
+
+    tell = get_stream_writer()
+    done = 0
+
+    async def one(prompt: PromptRow, variation: int) -> None:
+        nonlocal done
+        seed = derived_seed(run.settings.pipeline.seed, plan.policy, plan.round, prompt.key, variation)
+        answer = await chat(source, prompt.text, seed)
+        # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
+        await in_thread(lambda: _keep(services, run, [_sample(plan, prompt, variation, answer)], calls=1))
+        done += 1
+        tell({"stage": stage, "done": done, "total": len(missing), "detail": ""})
+
+    async with asyncio.TaskGroup() as group:
+        for prompt, variation in missing:
+            group.create_task(one(prompt, variation))
+
+
+def _sample(plan: Plan, prompt: PromptRow, variation: int, made: Made) -> tuple[SampleRow, str]:
+    """The sample and its text. An empty text is a failed sample: there is nothing to judge."""
+    error = made.error or (None if made.text.strip() else "the model returned an empty text")
+    row = SampleRow(
+        prompt_key=prompt.key,
+        policy=plan.policy,
+        round=plan.round,
+        variation=variation,
+        response_key=None if error else response_key(prompt.key, made.text),
+        error=error,
+        input_tokens=made.input_tokens,
+        output_tokens=made.output_tokens,
+    )
+    return row, made.text
+
+
+def _keep(services: Services, run: RunRow, made: Sequence[tuple[SampleRow, str]], calls: int) -> None:
+    texts = {row.response_key: text for row, text in made if row.response_key}
+    services.ledger.add_samples(run.run_id, [row for row, _ in made], texts, calls)

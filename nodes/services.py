@@ -1,0 +1,107 @@
+"""What nodes work with — settings, ledger, crews, the embedded judge — opened at first use, closed together."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from state.endpoints import Endpoint
+from state.errors import LedgerError
+from state.ledger import Ledger, RunRow
+from state.settings import Settings, choose_recipe
+
+if TYPE_CHECKING:
+    from nodes.crews.embedded import EmbeddedServer
+    from nodes.crews.pool import CrewPool
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Services:
+    """The operator's side of a process. Safe to share between event loops and threads.
+
+    Without `settings` the recipe comes from the environment (state.settings.choose_recipe) at first use.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._lock = threading.RLock()
+        self._settings = settings
+        self._ledger: Ledger | None = None
+        self._pool: CrewPool | None = None
+        self._embedded: EmbeddedServer | None = None
+        self._runs: dict[str, RunRow] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The operator's settings. Reads files at first use: call it from a thread."""
+        with self._lock:
+            if self._settings is None:
+                self._settings = choose_recipe().settings
+            return self._settings
+
+    @property
+    def ledger(self) -> Ledger:
+        """The open ledger. Blocking: asynchronous callers go through `in_thread`."""
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = Ledger(self.settings.storage.ledger_url)
+            return self._ledger
+
+    @property
+    def pool(self) -> "CrewPool":
+        """The crews' worker processes; they start with the first judgement."""
+        with self._lock:
+            if self._pool is None:
+                from nodes.crews.pool import CrewPool
+
+                self._pool = CrewPool(self.settings.judge.workers, self.home / "crews")
+            return self._pool
+
+    @property
+    def home(self) -> Path:
+        """Folder of everything that belongs to runs, beside the checkpoints (.rlhf by default)."""
+        return self.settings.storage.checkpoint_path.parent.absolute()
+
+    def run_folder(self, run_id: str) -> Path:
+        """A run's folder for job files and logs; made if it is not there."""
+        folder = self.home / "runs" / run_id
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(f"{folder} cannot be made: {error.strerror}.") from error
+        return folder
+
+    def run(self, run_id: str) -> RunRow:
+        """The run with its effective settings, which never change once it is registered."""
+        with self._lock:
+            if run_id not in self._runs:
+                self._runs[run_id] = self.ledger.run(run_id)
+            return self._runs[run_id]
+
+    def judge_endpoint(self, settings: Settings) -> Endpoint:
+        """The judge's endpoint; starts the embedded server when the judge is local. Blocking."""
+        endpoint = settings.judge.endpoint()
+        if endpoint.provider != "local":
+            return endpoint
+        with self._lock:
+            if self._embedded is None:
+                from nodes.crews.embedded import EmbeddedServer
+
+                self._embedded = EmbeddedServer()
+            return self._embedded.start(endpoint)
+
+    def close(self) -> None:
+        """End the workers and the embedded server and release the ledger. Can be used again afterwards."""
+        with self._lock:
+            for part in (self._pool, self._embedded, self._ledger):
+                if part is not None:
+                    part.close()
+            self._pool = self._embedded = self._ledger = None
+            self._runs.clear()
+
+
+async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run blocking work beside the event loop: files, SQLite and child processes may not block a server's loop."""
+    return await asyncio.to_thread(function, *args, **kwargs)

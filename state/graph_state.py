@@ -1,0 +1,196 @@
+"""The graphs' state: a persisted format, so it stays small — ids, counters and decisions, never texts."""
+
+import operator
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from langgraph.channels import EphemeralValue
+from pydantic import BaseModel, ConfigDict, Field
+
+from state.errors import SettingsError
+from state.settings import GateMode, ReviewMode, Settings
+
+STATE_VERSION = 1
+
+
+class RunContext(BaseModel):
+    """What a client may choose for a run. Endpoints, keys and paths are the operator's alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_type: str | None = Field(None, description="Rubric pack to judge by, such as budgeting.")
+    weights: dict[str, float] | None = Field(None, description="Weight per dimension; all five, summing to 1.")
+    min_score_acceptable: float | None = Field(None, description="Acceptance threshold, 0–100.")
+    min_rating_chosen: int | None = Field(None, description="Lowest rating (1–5) of a chosen response.")
+    max_rating_rejected: int | None = Field(None, description="Highest rating (1–5) of a rejected response.")
+    selection: Literal["threshold", "margin"] | None = Field(None, description="How pairs are selected.")
+    min_margin: float | None = Field(None, description="Points between chosen and rejected (margin selection).")
+    review: ReviewMode | None = Field(None, description="Which responses a person sees: uncertain, all or off.")
+    audit_fraction: float | None = Field(None, description="Random share of responses a person sees, 0–1.")
+    rounds: int | None = Field(None, description="Rounds of generate, judge, train.")
+    training_gate: GateMode | None = Field(None, description="ask: a person approves training; auto: nobody.")
+    deployment_gate: GateMode | None = Field(None, description="ask: a person approves deployment; auto: nobody.")
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """The operator's settings with the client's choices; SettingsError names the wrong one."""
+        places = {
+            "weights": "acceptance.weights",
+            "min_score_acceptable": "acceptance.min_score_acceptable",
+            "min_rating_chosen": "acceptance.min_rating_chosen",
+            "max_rating_rejected": "acceptance.max_rating_rejected",
+            "selection": "dataset.selection",
+            "min_margin": "dataset.min_margin",
+            "review": "review.mode",
+            "audit_fraction": "review.audit_fraction",
+            "rounds": "pipeline.rounds",
+            "training_gate": "gates.training",
+            "deployment_gate": "gates.deployment",
+        }
+        changes: dict[str, Any] = {}
+        for name, value in self.model_dump(exclude_none=True).items():
+            section, _, key = places.get(name, name).partition(".")
+            if key:
+                changes.setdefault(section, {})[key] = value
+            else:
+                changes[section] = value
+        return settings.replace(changes, "context") if changes else settings
+
+
+def as_context(value: object) -> RunContext:
+    """The run's context as a RunContext, whatever form the caller gave it in; SettingsError if it is wrong."""
+    if isinstance(value, RunContext):
+        return value
+    try:
+        return RunContext.model_validate(value or {})
+    except ValueError as error:
+        raise SettingsError(f"context: {_first_complaint(error)}") from error
+
+
+def _first_complaint(error: ValueError) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
+    return str(error)
+
+
+def one_of(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
+    """Merge what parallel nodes report under different names."""
+    return {**left, **right}
+
+
+class JudgeInput(TypedDict):
+    """One response to be judged."""
+
+    prompt: str
+    """What was asked."""
+    response: str
+    """What was answered."""
+    context: NotRequired[dict[str, Any]]
+    """Facts the answer must respect: brand, retailers, budget, caps, banned and required terms."""
+    task_type: NotRequired[str]
+    """Rubric pack; the context's or the recipe's if left out."""
+
+
+class JudgeTask(TypedDict):
+    """A response of a run that is in the ledger already: what the pipeline sends to the judge graph."""
+
+    run_id: str
+    response_id: str
+
+
+class JudgedResponse(TypedDict):
+    """What the pipeline's judge hands back: the feedback itself is in the ledger."""
+
+    judged: int
+
+
+class JudgeOutput(TypedDict, total=False):
+    """The object of `rlhf judge --json` (state.records.Feedback)."""
+
+    prompt: str
+    response: str
+    overall_score: float | None
+    rating: int | None
+    is_acceptable: bool
+    is_chosen: bool
+    is_rejected: bool
+    vetoed: bool
+    confidence: float | None
+    coverage: float
+    needs_review: bool
+    review_reasons: list[str]
+    weaknesses: list[str]
+    strengths: list[str]
+    dimensions: dict[str, Any]
+
+
+class JudgeState(JudgeOutput, total=False):
+    """State of the judge graph: its output and what leads to it."""
+
+    context: Annotated[dict[str, Any], EphemeralValue]
+    """Input facts; moved to the ledger by `route`."""
+    task_type: str
+    """Rubric pack the response is judged by."""
+    run_id: str
+    """The run the response belongs to; absent for a single judgement."""
+    response_id: str
+    """Key of the response in the ledger."""
+    verdicts: Annotated[dict[str, str], one_of]
+    """Verdict key per dimension."""
+    feedback: dict[str, Any]
+    """The aggregated feedback on its way from `aggregate` to `accept`."""
+    judged: int
+    """1 once the feedback is in the ledger; the pipeline sums it up."""
+
+
+class PipelineInput(TypedDict):
+    """The prompts of a run, as rows of a prompts file, and the name of the adapter to train."""
+
+    prompts: NotRequired[list[dict[str, Any]]]
+    """Rows with `prompt`, optional `context`, `task_type`, `id`; left out when the run is registered already."""
+    adapter_name: NotRequired[str]
+    """Name the adapter is deployed under."""
+
+
+class PipelineState(TypedDict, total=False):
+    """State of the pipeline graph."""
+
+    prompts: Annotated[list[dict[str, Any]], EphemeralValue]
+    """Input rows; moved to the ledger by `prepare` and not kept in the state."""
+    adapter_name: str
+    """Name the adapter is deployed under."""
+    state_version: int
+    """Format of this state."""
+    run_id: str
+    """Run in the ledger; the same as the thread's id."""
+    round: int
+    """Current round, from 1."""
+    position: int
+    """Training prompts of this round that have been sent to generation."""
+    judged: Annotated[int, operator.add]
+    """Responses judged so far, over all rounds."""
+    training: Literal["approved", "rejected"]
+    """Decision of the training gate in this round."""
+    deployment: Literal["approved", "rejected"]
+    """Decision of the deployment gate in this round."""
+    status: str
+    """running, waiting, finished or failed."""
+    note: str
+    """One line for people: why the run stopped where it did."""
+    stages: dict[str, Any]
+    """Results per stage, as in `rlhf show --json`."""
+    usage: dict[str, int]
+    """Calls and tokens spent."""
+
+
+class PipelineOutput(TypedDict, total=False):
+    """What a finished run returns: the shape of `rlhf show --json` (state.records.RunReport)."""
+
+    run_id: str
+    status: str
+    adapter_name: str
+    round: int
+    note: str
+    stages: dict[str, Any]
+    usage: dict[str, int]

@@ -1,0 +1,463 @@
+"""The ledger: every prompt, response, verdict, decision and result of every run, in one SQL database.
+
+All methods are synchronous and safe to call from several threads; asynchronous callers use a thread.
+Writes are idempotent: a row that is there stays (verdicts: a scored one is never replaced).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from state import tables as t
+from state.errors import InputError, LedgerError
+from state.records import (
+    Feedback,
+    PromptRow,
+    ResponseRow,
+    Review,
+    RunStatus,
+    SampleRow,
+    Usage,
+    Verdict,
+)
+from state.settings import Settings
+
+_Record = TypeVar("_Record", bound=BaseModel)
+Policy = Literal["policy", "baseline", "adapter"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the ledger knows it."""
+
+    run_id: str
+    adapter_name: str
+    settings: Settings
+    source: str
+    status: RunStatus
+    note: str
+    round: int
+    created_at: datetime
+
+
+class Ledger:
+    """One open ledger. Raises LedgerError when the database cannot be used."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _open(url)
+        with self._writing() as connection:
+            t.metadata.create_all(connection)
+            known = connection.execute(sa.select(t.ledger_info.c.schema_version)).scalar()
+            if known is None:
+                self._insert(connection, t.ledger_info, [{"id": 1, "schema_version": t.SCHEMA_VERSION}])
+            elif known != t.SCHEMA_VERSION:
+                raise LedgerError(
+                    f"The ledger has format {known}, this version reads {t.SCHEMA_VERSION}: "
+                    "set storage.ledger_url to another database."
+                )
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    # --- runs ---------------------------------------------------------------------------------
+
+    def create_run(
+        self, run_id: str, adapter_name: str, settings: Settings, source: str, rows: Sequence[PromptRow]
+    ) -> None:
+        """Write the run and its prompts in one transaction; InputError if the run id is taken."""
+        with self._writing() as connection:
+            taken = connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
+            if taken:
+                raise InputError(f"Run {run_id} exists: resume it with `rlhf resume {run_id}` or choose another id.")
+            self._insert(
+                connection,
+                t.runs,
+                [
+                    {
+                        "run_id": run_id,
+                        "adapter_name": adapter_name,
+                        "settings": settings.model_dump(mode="json"),
+                        "source": source,
+                        "status": "running",
+                        "note": "",
+                        "round": 0,
+                    }
+                ],
+            )
+            self._insert(
+                connection,
+                t.prompts,
+                [{"key": r.key, "text": r.text, "context": r.context, "task_type": r.task_type} for r in rows],
+            )
+            self._insert(
+                connection,
+                t.run_prompts,
+                [
+                    {"run_id": run_id, "prompt_key": r.key, "position": i, "external_id": r.id, "split": r.split}
+                    for i, r in enumerate(rows)
+                ],
+            )
+
+    def run(self, run_id: str) -> RunRow:
+        """The run; InputError if there is none."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(t.runs).where(t.runs.c.run_id == run_id)).mappings().first()
+        if row is None:
+            raise InputError(f"There is no run {run_id!r}; `rlhf runs` lists them.")
+        return _run_row(row)
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether the run exists."""
+        with self._reading() as connection:
+            return connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first() is not None
+
+    def runs(self) -> list[RunRow]:
+        """All runs, newest first."""
+        with self._reading() as connection:
+            order = sa.select(t.runs).order_by(t.runs.c.created_at.desc(), t.runs.c.run_id.desc())
+            return [_run_row(row) for row in connection.execute(order).mappings()]
+
+    def set_run(
+        self, run_id: str, *, status: RunStatus | None = None, note: str | None = None, round: int | None = None
+    ) -> None:
+        """Change what is given of a run's status, note and round."""
+        given = {"status": status, "note": note, "round": round}
+        values = {name: value for name, value in given.items() if value is not None}
+        with self._writing() as connection:
+            connection.execute(sa.update(t.runs).where(t.runs.c.run_id == run_id).values(**values))
+
+    def prompts(self, run_id: str, split: Literal["train", "held_out"]) -> list[PromptRow]:
+        """The run's prompts of one split, in their order in the input."""
+        query = (
+            sa.select(t.prompts, t.run_prompts.c.external_id, t.run_prompts.c.split)
+            .join(t.run_prompts, t.run_prompts.c.prompt_key == t.prompts.c.key)
+            .where(t.run_prompts.c.run_id == run_id, t.run_prompts.c.split == split)
+            .order_by(t.run_prompts.c.position)
+        )
+        with self._reading() as connection:
+            return [
+                PromptRow(
+                    key=row["key"],
+                    id=row["external_id"],
+                    text=row["text"],
+                    context=row["context"],
+                    task_type=row["task_type"],
+                    split=row["split"],
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+    # --- responses ----------------------------------------------------------------------------
+
+    def add_prompt(self, row: PromptRow) -> None:
+        """Keep a prompt that belongs to no run (a single judgement)."""
+        with self._writing() as connection:
+            values = {"key": row.key, "text": row.text, "context": row.context, "task_type": row.task_type}
+            self._insert(connection, t.prompts, [values])
+
+    def add_responses(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Keep responses given as (key, prompt key, text)."""
+        with self._writing() as connection:
+            self._insert(connection, t.responses, [dict(zip(("key", "prompt_key", "text"), r, strict=True)) for r in rows])
+
+    def add_samples(self, run_id: str, rows: Sequence[SampleRow], texts: Mapping[str, str], calls: int = 0) -> None:
+        """Keep samples with the texts of their responses (by response key) in one transaction.
+
+        `calls` counts endpoint calls per sample (0 for models that run here).
+        """
+        owner = {row.response_key: row.prompt_key for row in rows if row.response_key}
+        with self._writing() as connection:
+            self._insert(
+                connection,
+                t.responses,
+                [{"key": key, "prompt_key": owner[key], "text": text} for key, text in texts.items()],
+            )
+            self._insert(connection, t.samples, [{"run_id": run_id, "calls": calls, **row.model_dump()} for row in rows])
+
+    def samples(self, run_id: str, policy: Policy, round: int) -> list[SampleRow]:
+        """Samples of one policy in one round, ordered by prompt position and variation."""
+        query = (
+            sa.select(t.samples)
+            .join(
+                t.run_prompts,
+                sa.and_(
+                    t.run_prompts.c.run_id == t.samples.c.run_id,
+                    t.run_prompts.c.prompt_key == t.samples.c.prompt_key,
+                ),
+            )
+            .where(t.samples.c.run_id == run_id, t.samples.c.policy == policy, t.samples.c.round == round)
+            .order_by(t.run_prompts.c.position, t.samples.c.variation)
+        )
+        with self._reading() as connection:
+            fields = SampleRow.model_fields
+            return [
+                SampleRow(**{name: row[name] for name in fields}) for row in connection.execute(query).mappings()
+            ]
+
+    def response(self, key: str) -> ResponseRow:
+        """A response with its prompt; LedgerError if it was never stored."""
+        return self.responses([key])[key]
+
+    def responses(self, keys: Iterable[str]) -> dict[str, ResponseRow]:
+        """Responses by key; LedgerError if one was never stored."""
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, ResponseRow] = {}
+        with self._reading() as connection:
+            for part in _chunks(wanted):
+                query = (
+                    sa.select(
+                        t.responses.c.key,
+                        t.responses.c.prompt_key,
+                        t.responses.c.text,
+                        t.prompts.c.text.label("prompt"),
+                        t.prompts.c.context,
+                        t.prompts.c.task_type,
+                    )
+                    .join(t.prompts, t.prompts.c.key == t.responses.c.prompt_key)
+                    .where(t.responses.c.key.in_(part))
+                )
+                for row in connection.execute(query).mappings():
+                    found[row["key"]] = ResponseRow(**row)
+        if missing := [key for key in wanted if key not in found]:
+            raise LedgerError(f"The ledger does not hold response {missing[0]}: was another ledger in use before?")
+        return found
+
+    # --- verdicts and feedback ----------------------------------------------------------------
+
+    def verdict(self, key: str) -> Verdict | None:
+        """A finished (scored) verdict, or None if it must be asked for."""
+        query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key == key, t.verdicts.c.status == "scored")
+        with self._reading() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else Verdict.model_validate(body)
+
+    def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool) -> None:
+        """Keep a verdict and what it cost the run; a scored verdict already there is left untouched."""
+        row = {
+            "key": verdict.key,
+            "response_key": verdict.response_key,
+            "dimension": verdict.dimension,
+            "status": verdict.status,
+            "score": verdict.score,
+            "body": verdict.model_dump(mode="json"),
+        }
+        with self._writing() as connection:
+            if not cached:
+                statement = self._statement(t.verdicts).values(row)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["key"],
+                        set_={name: statement.excluded[name] for name in ("status", "score", "body")},
+                        where=t.verdicts.c.status != "scored",
+                    )
+                )
+            if run_id is not None:
+                spent = Usage(cached=1) if cached else verdict.usage
+                usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
+                usage |= {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
+                self._insert(connection, t.run_verdicts, [usage])
+
+    def verdicts(self, keys: Iterable[str]) -> list[Verdict]:
+        """The verdicts with these keys that exist, scored or failed."""
+        found: list[Verdict] = []
+        with self._reading() as connection:
+            for part in _chunks(list(keys)):
+                query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key.in_(part))
+                found += [Verdict.model_validate(body) for body in connection.execute(query).scalars()]
+        return found
+
+    def add_feedback(self, run_id: str, response_key: str, feedback: Feedback) -> None:
+        """Keep a response's feedback in a run; derived anew, it replaces the old one."""
+        row = {
+            "run_id": run_id,
+            "response_key": response_key,
+            "overall_score": feedback.overall_score,
+            "rating": feedback.rating,
+            "coverage": feedback.coverage,
+            "needs_review": feedback.needs_review,
+            "body": feedback.model_dump(mode="json", exclude={"prompt", "response"}),
+        }
+        with self._writing() as connection:
+            statement = self._statement(t.feedback).values(row)
+            replaced = {name: statement.excluded[name] for name in row if name not in ("run_id", "response_key")}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["run_id", "response_key"], set_=replaced)
+            )
+
+    def feedback(self, run_id: str, keys: Iterable[str]) -> dict[str, Feedback]:
+        """Feedback by response key, for those of `keys` that have one."""
+        wanted = list(dict.fromkeys(keys))
+        bodies: dict[str, dict[str, Any]] = {}
+        with self._reading() as connection:
+            for part in _chunks(wanted):
+                query = sa.select(t.feedback.c.response_key, t.feedback.c.body).where(
+                    t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(part)
+                )
+                bodies |= {key: body for key, body in connection.execute(query).tuples()}
+        texts = self.responses(bodies)
+        return {
+            key: Feedback(prompt=texts[key].prompt, response=texts[key].text, **bodies[key])
+            for key in wanted
+            if key in bodies
+        }
+
+    def feedback_keys(self, run_id: str) -> set[str]:
+        """Keys of the run's responses that have feedback."""
+        query = sa.select(t.feedback.c.response_key).where(t.feedback.c.run_id == run_id)
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    # --- people -------------------------------------------------------------------------------
+
+    def add_review(self, run_id: str, review: Review) -> None:
+        """Keep a person's decision; the first answer to a response stands."""
+        with self._writing() as connection:
+            self._insert(connection, t.reviews, [{"run_id": run_id, **review.model_dump()}])
+
+    def reviews(self, run_id: str) -> dict[str, Review]:
+        """A run's reviews by response key."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(t.reviews).where(t.reviews.c.run_id == run_id)).mappings()
+            return {
+                row["response_key"]: Review(**{name: row[name] for name in Review.model_fields}) for row in rows
+            }
+
+    # --- results ------------------------------------------------------------------------------
+
+    def add_pairs(self, run_id: str, round: int, rows: Iterable[tuple[str, str, float]]) -> None:
+        """Keep pairs given as (chosen response key, rejected response key, margin in points)."""
+        with self._writing() as connection:
+            self._insert(
+                connection,
+                t.pairs,
+                [
+                    {"run_id": run_id, "round": round, "chosen_key": c, "rejected_key": r, "margin": m}
+                    for c, r, m in rows
+                ],
+            )
+
+    def set_stage(self, run_id: str, round: int, stage: str, result: BaseModel) -> None:
+        """Keep a stage's result; done anew, it replaces the old one."""
+        row = {"run_id": run_id, "round": round, "stage": stage, "body": result.model_dump(mode="json")}
+        with self._writing() as connection:
+            statement = self._statement(t.stages).values(row)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["run_id", "round", "stage"], set_={"body": statement.excluded.body}
+                )
+            )
+
+    def stage(self, run_id: str, round: int, stage: str, kind: type[_Record]) -> _Record | None:
+        """A stage's result as `kind`, or None if it was not reached in that round."""
+        query = sa.select(t.stages.c.body).where(
+            t.stages.c.run_id == run_id, t.stages.c.round == round, t.stages.c.stage == stage
+        )
+        with self._reading() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else kind.model_validate(body)
+
+    def usage(self, run_id: str) -> Usage:
+        """What the run spent on generating and judging."""
+        with self._reading() as connection:
+            total = Usage()
+            for table, cached in (
+                (t.run_verdicts, sa.cast(t.run_verdicts.c.cached, sa.Integer)),
+                (t.samples, sa.literal(0)),
+            ):
+                sums = [sa.func.coalesce(sa.func.sum(table.c[n]), 0) for n in ("calls", "input_tokens", "output_tokens")]
+                query = sa.select(*sums, sa.func.coalesce(sa.func.sum(cached), 0)).where(table.c.run_id == run_id)
+                calls, input_tokens, output_tokens, hits = connection.execute(query).one()
+                total += Usage(calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cached=hits)
+            return total
+
+    # --- how rows get in and out --------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect().execution_options(rlhf_write=True) as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise LedgerError(f"The ledger cannot be written: {_plain(error)}.") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise LedgerError(f"The ledger cannot be read: {_plain(error)}.") from error
+
+    def _statement(self, table: sa.Table) -> Any:
+        # Both dialects spell "on conflict" the same way, but as separate classes.
+        return (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(table)
+
+    def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            connection.execute(self._statement(table).on_conflict_do_nothing(), rows)
+
+
+def _open(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except SQLAlchemyError as error:
+        raise LedgerError("storage.ledger_url is not a database address such as sqlite:///FILE.") from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise LedgerError("storage.ledger_url must be sqlite:///FILE or postgresql+psycopg://…")
+    try:
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, json_serializer=lambda value: json.dumps(value, ensure_ascii=False))
+    except ModuleNotFoundError as error:
+        raise LedgerError(f"storage.ledger_url needs a driver: pip install {error.name}.") from error
+    except OSError as error:
+        raise LedgerError(f"The ledger's folder cannot be made: {error.strerror}.") from error
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we send BEGIN ourselves, see _begin_sqlite
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A write lock taken at once waits its turn; one taken later in a transaction fails instead.
+    writing = connection.get_execution_options().get("rlhf_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _plain(error: SQLAlchemyError) -> str:
+    origin = getattr(error, "orig", None)
+    return str(origin or error).splitlines()[0]
+
+
+def _chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
+
+
+def _run_row(row: Mapping[Any, Any]) -> RunRow:
+    return RunRow(
+        run_id=row["run_id"],
+        adapter_name=row["adapter_name"],
+        settings=Settings.model_validate(row["settings"]),
+        source=row["source"],
+        status=row["status"],
+        note=row["note"],
+        round=row["round"],
+        created_at=row["created_at"],
+    )
