@@ -1,1 +1,26 @@
-"""x"""
+"""`rlhf doctor`: looks at everything a run needs and says how to mend what is missing."""
+
+import typer
+
+from rlhf.cli.app import EXIT_FAILED, app
+from rlhf.cli.common import RecipeOption, chosen_settings
+
+
+@app.command()
+def doctor(recipe: RecipeOption = None) -> None:
+    """Check packages, models, endpoints, folders and disk."""
+    from rlhf.checkup import checkup
+
+    settings = chosen_settings(recipe)
+    failed = 0
+    for finding in checkup(settings):
+        failed += not finding.ok
+        mark, color = ("ok  ", typer.colors.GREEN) if finding.ok else ("FAIL", typer.colors.RED)
+        typer.secho(f"{mark}  ", nl=False, fg=color)
+        typer.echo(f"{finding.what:<22} {finding.state}")
+        if not finding.ok:
+            typer.echo(f"      {'':<22} {finding.mend}")
+    if failed:
+        typer.echo(f"\n{failed} thing(s) to mend before `rlhf run` with this recipe.")
+        raise typer.Exit(EXIT_FAILED)
+    typer.echo("\nReady.")

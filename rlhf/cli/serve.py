@@ -1,1 +1,57 @@
-"""x"""
+"""`rlhf serve`: both graphs on the LangGraph development server, on this machine only."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlhf.cli.app import app, say
+from rlhf.cli.common import RecipeOption, chosen_settings
+
+_QUIET = {
+    "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+    "LANGGRAPH_NO_VERSION_CHECK": "1",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+}
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 2024,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs the server works on at once.")] = 4,
+    recipe: RecipeOption = None,
+) -> None:
+    """Serve the graphs `judge` and `pipeline` for Studio and the SDK."""
+    settings = chosen_settings(recipe)  # refuse a bad recipe here, not in a traceback of the server
+    config = _config(settings.storage.checkpoint_path.parent)
+    environment = {**os.environ, **_QUIET}
+    if recipe:
+        environment["RLHF_RECIPE"] = str(Path(recipe).absolute()) if Path(recipe).exists() else recipe
+    say(f"Serving on http://127.0.0.1:{port}; runs are kept in {settings.storage.checkpoint_path.parent}.")
+    command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--no-browser", "--no-reload"]
+    command += ["--n-jobs-per-worker", str(jobs)]
+    os.execve(sys.executable, command, environment)
+
+
+def _config(folder: Path) -> Path:
+    """The langgraph.json here if it serves our graphs, else one of ours: an installed package has none."""
+    here = Path("langgraph.json")
+    if here.is_file() and "graph.pipeline:graph" in here.read_text(encoding="utf-8"):
+        return here
+    from state.files import write_json
+
+    path = folder / "langgraph.json"
+    write_json(
+        path,
+        {
+            "dependencies": ["."],
+            "graphs": {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"},
+            "checkpointer": {"path": "graph.checkpoints.make"},
+        },
+    )
+    return path
