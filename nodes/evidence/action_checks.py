@@ -21,9 +21,9 @@ _ACTIONS: Final = """
 """
 _VERBS: Final = frozenset(_ACTIONS.split())
 _STEP_LEAD: Final = re.compile(
-    r"(?:(?:next|first|second|third|then|finally|lastly|afterwards|step \d{1,2}|week \d{1,2}|day"
-    r" \d{1,3}|phase \d)"
-    r"[\s,:.–-]{1,3}|(?:next|first|immediate) steps?:?\s|(?:we|you|the team|they) (?:will|should|must|"
+    r"(?:(?:next|first|immediate) steps?:?\s|(?:next|first|second|third|then|finally|lastly|afterwards|"
+    r"step \d{1,2}|week \d{1,2}|day \d{1,3}|phase \d)[\s,:.–-]{1,3}|(?:we|you|the team|they) (?:will|"
+    r"should|must|"
     r"need to|can)\s"
     r"|(?:it is|it's) (?:important|essential|best) to\s|to do:?\s|action:?\s|[*_]{1,2})+",
     re.IGNORECASE,

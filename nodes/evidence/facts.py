@@ -13,21 +13,19 @@ from nodes.evidence.money import Amount, find_amounts
 MAX_NAMES: Final = 50
 MAX_NAME: Final = 100
 
+_PART: Final = r"[A-Z0-9][\w'’&+-]{0,30}"
+_NAME: Final = rf"{_PART}(?: (?:& )?{_PART}){{0,3}}"
+_NAME_LIST: Final = re.compile(rf"(?<!\w)({_NAME})((?:, {_NAME}){{0,20}}),? (?:and|&|or) ({_NAME})")
 _LIST_START: Final = re.compile(r"(?<!\w)(?:between|across|among|amongst|over)\s", re.IGNORECASE)
-_NAME: Final = r"[A-Z0-9][\w.'’&+-]{0,30}(?: (?:& )?[A-Z0-9][\w.'’&+-]{0,30}){0,3}"
-_NAME_LIST: Final = re.compile(rf"({_NAME})((?:, {_NAME}){{0,20}}),? (?:and|&|or) ({_NAME})")
 _BUDGET_WORD: Final = re.compile(r"(?<!\w)(?:budget|spend|fund|pot|total)", re.IGNORECASE)
-_CAP_BEFORE: Final = re.compile(
-    r"(?:(?:cap|limit|keep|hold)\s(?P<name>[^.;\n]{1,40}?)\s(?:at|to|under|below|within)\s)$", re.IGNORECASE
-)
-_CAP_AFTER: Final = re.compile(
-    r"\s(?:to|for|on|at|in|into|with|goes to|may go to|going to)\s(?P<name>.{1,40})"
-)
-_NO_MORE: Final = re.compile(
-    r"(?:no more than|at most|not exceed|maximum(?: of)?|max|up to)\s$", re.IGNORECASE
+_CAP_WORD: Final = re.compile(
+    r"(?<!\w)(?:cap(?:s|ped)?|at most|no more than|not exceed|max(?:imum)?|limit(?:ed|s)?|under|below|"
+    r"up to)(?!\w)",
+    re.IGNORECASE,
 )
 _DISCLOSURE_WANTED: Final = re.compile(
-    r"(?<!\w)(?:disclos|influencer|sponsored|testimonial|endorse|affiliate|paid partner|#ad(?!\w))",
+    r"(?<!\w)(?:disclos|influencer|sponsored (?:post|video|content|caption|story|review)|testimonial|endorse|"
+    r"affiliate|paid (?:partner|post)|#ad(?!\w))",
     re.IGNORECASE,
 )
 _WORD_LIMIT: Final = re.compile(
@@ -69,7 +67,7 @@ def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
         retailers=retailers,
         budget=budget,
         currency=currency,
-        caps=_caps(context, budget) or _caps_in(prompt, amounts, retailers, budget),
+        caps=_caps(context, budget) or _caps_in(prompt, retailers, budget),
         required_terms=_names(context.get("required_terms")),
         banned_terms=_names(context.get("banned_terms")),
         disclosures=disclosures,
@@ -129,27 +127,21 @@ def _caps(context: Mapping[str, Any], budget: float | None) -> dict[str, float]:
     return {name: cap for name, cap in read.items() if cap is not None}
 
 
-def _caps_in(
-    prompt: str, amounts: Sequence[Amount], retailers: Sequence[str], budget: float | None
-) -> dict[str, float]:
-    """Caps a prompt states: "cap Amazon at $400K", "no more than 40% to Amazon"."""
+def _caps_in(prompt: str, retailers: Sequence[str], budget: float | None) -> dict[str, float]:
+    """Caps a prompt states: a clause with a word for it, one retailer and one amount ("cap Amazon at $400K")."""
     caps: dict[str, float] = {}
-    for amount in amounts:
-        value = amount.value if amount.kind == "money" else (budget or 0) * amount.value / 100
-        before = prompt[max(0, amount.start - 60) : amount.start]
-        match = _CAP_BEFORE.search(before)
-        if match is None and _NO_MORE.search(before):
-            match = _CAP_AFTER.match(prompt, amount.end)
-        if match is not None and value > 0:
-            caps.update({name: value for name in retailers if match["name"].lower().startswith(name.lower())})
-    return caps
+    for clause in re.split(r"[;\n]|(?<=[.!?])\s", prompt):
+        named = [name for name in retailers if name in clause]
+        amounts = find_amounts(clause) if len(named) == 1 and _CAP_WORD.search(clause) else ()
+        if len(amounts) == 1:
+            share = (budget or 0) / 100 if amounts[0].kind == "percent" else 1
+            caps[named[0]] = amounts[0].value * share
+    return {name: cap for name, cap in caps.items() if cap > 0}
 
 
 def _listed_names(prompt: str) -> tuple[str, ...]:
-    """The names of "between A, B and C"; empty where no such list stands."""
-    for start in _LIST_START.finditer(prompt):
-        match = _NAME_LIST.match(prompt, start.end())
-        if match:
-            middle = [name.strip() for name in match[2].split(",")]
-            return _names([match[1], *middle, match[3].rstrip(".'’-")])
-    return ()
+    """The names of "between A, B and C", else those of the first list of three or more names."""
+    matches = [_NAME_LIST.match(prompt, start.end()) for start in _LIST_START.finditer(prompt)]
+    longer = (match for match in _NAME_LIST.finditer(prompt) if match[2])
+    match = next((match for match in matches if match), None) or next(longer, None)
+    return _names([match[1], *match[2].split(","), match[3]]) if match else ()

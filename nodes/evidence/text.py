@@ -37,9 +37,8 @@ def content_words(found: Sequence[str]) -> list[str]:
 
 def sentences(text: str) -> tuple[str, ...]:
     """Lines, and within lines the sentences; list marks and blank lines are gone."""
-    parts = (
-        part for line in text.splitlines() for part in _SENTENCE_END.split(LIST_MARK.sub("", line, count=1))
-    )
+    lines = (line[mark.end() :] if (mark := LIST_MARK.match(line)) else line for line in text.splitlines())
+    parts = (part for line in lines for part in _SENTENCE_END.split(line))
     return tuple(stripped for part in parts if (stripped := part.strip(" \t*_|#")))
 
 
