@@ -1,0 +1,26 @@
+"""What all tests share: an environment without the developer's own keys and choices."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No test depends on how fast the machine is; in CI the same examples are tried every time.
+settings.register_profile(
+    "rlhf",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("rlhf")
+
+_OWN = ("OPENAI_", "OLLAMA_", "VLLM_", "RLHF_", "LANGSMITH_", "LANGCHAIN_", "ANTHROPIC_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(_OWN):
+            monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
