@@ -82,6 +82,7 @@ class DimensionRubric(_Frozen):
     def _every_level_once(cls, levels: Any) -> Any:
         if not isinstance(levels, dict):
             raise ValueError("must map the levels 0 to 5 to their anchors")
+        levels = {int(key) if str(key).isdecimal() else key: anchor for key, anchor in levels.items()}
         for level in LEVELS:
             if level not in levels:
                 raise ValueError(f"level {level} is missing")
@@ -229,9 +230,14 @@ def _check_names(pack: RubricPack) -> Iterator[tuple[tuple[str | int, ...], str]
 
 
 def _first_mistake(error: ValidationError, lines: Lines, source: str) -> str:
-    """The mistake that stands first in the file, in one line."""
-    mistakes = [(lines.of(detail["loc"]), detail) for detail in error.errors(include_url=False)]
-    line, detail = min(mistakes, key=lambda mistake: mistake[0])
+    """The most telling mistake in one line: an unknown key, else the one that stands first in the file."""
+    details = error.errors(include_url=False)
+    # a list with a bad item is also reported as too short: only the innermost report names the cause
+    inner = [
+        d for d in details if not any(d["loc"] == o["loc"][: len(d["loc"])] for o in details if o is not d)
+    ]
+    detail = min(inner, key=lambda each: (each["type"] != "extra_forbidden", lines.of(each["loc"])))
+    line = lines.of(detail["loc"])
     *parents, last = detail["loc"] or ("",)
     match detail["type"]:
         case "extra_forbidden":

@@ -51,7 +51,10 @@ def read_yaml(content: bytes, source: str) -> tuple[Any, Lines]:
         lines = Lines()
         return _plain(node, (), loader, lines, source), lines
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        unclosed = (error.problem or "").endswith(
+            "end of stream"
+        )  # the opening quote helps, the end does not
+        mark = (unclosed and error.context_mark) or error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         what = error.problem or error.context
         raise RubricError(f"{source}, line {line}: not valid YAML: {what}") from error
