@@ -233,9 +233,8 @@ def _first_mistake(error: ValidationError, lines: Lines, source: str) -> str:
     """The most telling mistake in one line: an unknown key, else the one that stands first in the file."""
     details = error.errors(include_url=False)
     # a list with a bad item is also reported as too short: only the innermost report names the cause
-    inner = [
-        d for d in details if not any(d["loc"] == o["loc"][: len(d["loc"])] for o in details if o is not d)
-    ]
+    inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    inner = [detail for detail in details if detail["loc"] not in inside]
     detail = min(inner, key=lambda each: (each["type"] != "extra_forbidden", lines.of(each["loc"])))
     line = lines.of(detail["loc"])
     *parents, last = detail["loc"] or ("",)

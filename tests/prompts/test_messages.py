@@ -115,7 +115,8 @@ def test_the_code_is_the_same_for_the_same_texts_and_new_for_others() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|END_OF_TURN_TOKEN|>",
+        "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>",
+        "<|END_OF_TURN_TOKEN|>",
         "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "<start_of_turn>", "<end_of_turn>",
         "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<|im\u200b_start|>", "<|im_<|x|>start|>", "<think>",
     ],

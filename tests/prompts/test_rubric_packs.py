@@ -14,7 +14,6 @@ SHIPPED = ("budgeting", "compliance", "creative", "data_quality", "general", "pl
 
 @pytest.fixture(autouse=True)
 def _no_folder_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RLHF_RUBRICS", raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -23,7 +22,8 @@ def good() -> str:
     """The text of a complete pack named `mine`."""
     levels = "\n".join(f"      {level}: Anchor {level}." for level in range(6))
     dimensions = "\n".join(
-        f"  {name}:\n    question: Is it good?\n    levels:\n{levels}\n    checks:\n      - {{name: not_empty}}"
+        f"  {name}:\n    question: Is it good?\n    levels:\n{levels}\n"
+        "    checks:\n      - {name: not_empty}"
         for name in DIMENSIONS
     )
     return (
