@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.errors import InputError, RlhfError
+from state.files import checked_name
 from state.records import PromptRow, RunReport
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def register(
     """
     from nodes.prepare import register_run
 
+    checked_name(adapter_name, "Adapter name")
     run_id = run_id or new_run_id(services.ledger, adapter_name)
     register_run(services.ledger, services.settings, run_id, adapter_name, rows, source)
     return run_id

@@ -1,6 +1,5 @@
 """`rlhf judge`: judges finished responses, for people (a table) or for programs (JSON, an exit status)."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +37,8 @@ def judge(
     ] = None,
 ) -> None:
     """Judge responses on the five dimensions."""
+    import asyncio
+
     settings = chosen_settings(recipe)
     items = _items(file, prompt, response, context, task_type or settings.task_type)
     with opened_services(settings) as services:

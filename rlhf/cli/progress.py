@@ -82,16 +82,17 @@ class PlainLines:
 
     def __init__(self) -> None:
         self._clocks: dict[str, Clock] = {}
-        self._said: dict[str, tuple[float, Progress]] = {}
+        self._said: dict[str, float] = {}
+        self._last: dict[str, Progress] = {}
 
     def __call__(self, event: Progress) -> None:
         clock = self._clocks.setdefault(event.stage, Clock(event))
-        then, last = self._said.get(event.stage, (float("-inf"), None))
         now = time.monotonic()
-        ended = event.done >= event.total and event != last
-        if not ended and now - then < _SECONDS_BETWEEN_LINES:
+        ended = event.done >= event.total and event != self._last.get(event.stage)
+        self._last[event.stage] = event
+        if not ended and now - self._said.get(event.stage, float("-inf")) < _SECONDS_BETWEEN_LINES:
             return
-        self._said[event.stage] = (now, event)
+        self._said[event.stage] = now
         rate, left = clock.rate(event), clock.left(event)
         parts = [f"{event.stage:<11} {event.done}/{event.total}"]
         parts += [f"{rate:.1f}/s"] if rate else []

@@ -1,6 +1,5 @@
 """`rlhf review`: shows a person what a run waits for, one item at a time, and sends the answers."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 @app.command()
 def review(run_id: RunArgument, recipe: RecipeOption = None) -> None:
     """Answer what a run waits for, then go on with it."""
+    import asyncio
+
     with services_of_run(run_id, recipe) as services:
         from rlhf.runs import pending_of
 

@@ -1,6 +1,5 @@
 """`rlhf run` and `rlhf resume`: a run from prompts to a deployed adapter, and going on with one."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +71,8 @@ def resume(
 
 def answer_all(services: "Services", run_id: str, decision: str) -> None:
     """Give the same answer to everything of the kind the run waits for now, however many pages it has."""
+    import asyncio
+
     from rlhf.runs import pending_of
     from state.errors import InputError
 
@@ -113,6 +114,8 @@ def follow_to_end(
 
 
 def _advanced(services: "Services", run_id: str, answers: "Answers | None") -> "Outcome":
+    import asyncio
+
     from rlhf.cli.progress import live_progress
     from rlhf.runs import advance
 
