@@ -16,6 +16,8 @@ from nodes.evidence.text import content_words, words
 
 MAX_IN_CLAUSE: Final = 60  # no honest sentence holds more; pairing compares each name with each amount
 
+NEXT_TO: Final = 4  # characters that may stand between a name and an amount that touch
+
 # Names that are everyday words too: in lower case, or before these, they are not the retailer.
 _EVERYDAY: Final = frozenset(
     {"target", "gap", "next", "boots", "giant", "express", "shell", "metro", "coles"}
@@ -149,7 +151,7 @@ class _Split:
             self._pair(mentions, amounts)
 
     def _pair(self, mentions: Sequence[Mention], amounts: Sequence[Amount]) -> None:
-        """Within one clause: "AMOUNT to NAME" first, then NAME and the amounts after it, then the rest."""
+        """In one clause: "AMOUNT to NAME" first, then NAME and the amounts after it, then "AMOUNT: NAME"."""
         free = list(amounts)
         for mention in mentions:
             near = [amount for amount in free if 0 < mention.start - amount.end < 60]
@@ -161,9 +163,8 @@ class _Split:
             own = [amount for amount in free if mention.end <= amount.start < until]
             if self._assign(mention, own):
                 free = [amount for amount in free if amount not in own]
-        for index, mention in enumerate(mentions):
-            since = mentions[index - 1].end if index else 0
-            own = [amount for amount in free if since <= amount.start < mention.start][-1:]
+        for mention in mentions:
+            own = [amount for amount in free if 0 <= mention.start - amount.end <= NEXT_TO]
             if self._assign(mention, own):
                 free.remove(own[0])
 
@@ -186,8 +187,10 @@ class _Split:
         budget = self.facts.budget
         if budget is None or amount.kind != "money" or abs(amount.value - budget) > 0.001 * budget:
             return False
-        if any(0 <= amount.start - mention.end <= 4 for mention in mentions):
+        if any(0 <= amount.start - mention.end <= NEXT_TO for mention in mentions):
             return False
+        if len({mention.name for mention in mentions}) > 1:
+            return True
         before = self.response[max(0, amount.start - 12) : amount.start].lower()
         around = self.response[max(0, amount.start - 25) : amount.end + 25]
         return "of " in before or bool(_BUDGET_NEAR.search(around))

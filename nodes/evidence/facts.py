@@ -128,7 +128,7 @@ def _caps(context: Mapping[str, Any], budget: float | None) -> dict[str, float]:
 
 
 def _caps_in(prompt: str, retailers: Sequence[str], budget: float | None) -> dict[str, float]:
-    """Caps a prompt states: a clause with a word for it, one retailer and one amount ("cap Amazon at $400K")."""
+    """Caps the prompt states: clauses with a word for it, one retailer and one amount."""
     caps: dict[str, float] = {}
     for clause in re.split(r"[;\n]|(?<=[.!?])\s", prompt):
         named = [name for name in retailers if name in clause]

@@ -10,7 +10,8 @@ from prompts.neutralise import CONTROL_TOKEN, strip_invisible
 
 _REFUSAL: Final = re.compile(
     r"(?<!\w)(?:as an? (?:ai|artificial intelligence|language model|large language)|"
-    r"i(?:['’]m| am) (?:sorry|unable|not able)|i (?:can(?:not|['’]t)|won['’]t|will not|must decline)"
+    r"i(?:['’]m| am) (?:sorry,? (?:but|i)(?!\w)|unable|not able)|i (?:can(?:not|['’]t)|won['’]t|will"
+    r" not|must decline)"
     r"(?: \w{1,12})? (?:help|assist|provide|answer|fulfil|fulfill|comply|complete|create|do that|"
     r"process|generate|"
     r"write|split|allocate|give|offer|recommend)|(?:i|we) (?:apologi[sz]e|regret) (?:but|that|for)|"
