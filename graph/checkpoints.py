@@ -1,4 +1,4 @@
-"""Where the graphs' checkpoints live: one SQLite file, for the command line and for the langgraph dev server."""
+"""Where checkpoints live: one SQLite file, for the command line and for the langgraph dev server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -29,19 +29,21 @@ class Checkpoints(AsyncSqliteSaver):
                     (run_id,),
                 )
                 await self.conn.execute(
-                    "DELETE FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') = ?", (run_id,)
+                    "DELETE FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') = ?",
+                    (run_id,),
                 )
             await self.conn.commit()
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        """Delete the threads' checkpoints: all but the latest of each namespace, or all with "delete"."""
+        """Delete the threads' checkpoints: all but the latest per namespace, or all with "delete"."""
         await self.setup()
         async with self.lock:
             for thread_id in thread_ids:
                 for table in ("writes", "checkpoints"):
                     kept = (
-                        " AND (checkpoint_ns, checkpoint_id) NOT IN (SELECT checkpoint_ns, MAX(checkpoint_id) "
-                        "FROM checkpoints WHERE thread_id = ? GROUP BY checkpoint_ns)"
+                        " AND (checkpoint_ns, checkpoint_id) NOT IN ("
+                        "SELECT checkpoint_ns, MAX(checkpoint_id) FROM checkpoints "
+                        "WHERE thread_id = ? GROUP BY checkpoint_ns)"
                         if strategy == "keep_latest"
                         else ""
                     )

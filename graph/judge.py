@@ -1,4 +1,4 @@
-"""The `judge` graph: route, five judges side by side, aggregate, accept — one response in, its feedback out."""
+"""The `judge` graph: route, five judges side by side, aggregate, accept; one response in, feedback out."""
 
 from functools import partial
 
@@ -14,6 +14,7 @@ from nodes.services import Services
 from prompts.dimensions import DIMENSIONS
 from state.graph_state import JudgedResponse, JudgeInput, JudgeOutput, JudgeState, JudgeTask, RunContext
 
+
 def build_judge(services: Services) -> StateGraph[JudgeState, RunContext, JudgeInput, JudgeOutput]:
     """The graph for a single response, as Studio and QA use it; not compiled yet."""
     graph = StateGraph(JudgeState, RunContext, input_schema=JudgeInput, output_schema=JudgeOutput)
@@ -23,7 +24,7 @@ def build_judge(services: Services) -> StateGraph[JudgeState, RunContext, JudgeI
 def build_panel(services: Services) -> CompiledStateGraph[JudgeState, RunContext, JudgeTask, JudgedResponse]:
     """The same nodes for a response that is in the ledger: the pipeline's subgraph.
 
-    It has no checkpointer of its own: every finished verdict is in the ledger, which costs a fifth of the rows.
+    It has no checkpointer of its own: every finished verdict is in the ledger.
     """
     graph = StateGraph(JudgeState, RunContext, input_schema=JudgeTask, output_schema=JudgedResponse)
     return _wired(graph, services).compile(checkpointer=False, name="judge")

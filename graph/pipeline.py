@@ -1,4 +1,4 @@
-"""The `pipeline` graph: prompts in, a judged, trained, evaluated and deployed adapter out, round after round."""
+"""The `pipeline` graph: prompts in, a judged, trained, evaluated and deployed adapter out."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ def build_pipeline(
         "build_dataset": build_dataset,
         "approve_training": approve_training,
         "train": train,
-        "evaluate": partial(evaluate, judge=panel),
+        "evaluate": partial(evaluate, panel=panel),
         "approve_deployment": approve_deployment,
         "deploy": deploy,
         "finish": finish,

@@ -25,7 +25,9 @@ def keeping_status(action: Action, services: Services) -> Action:
         try:
             return await marking_failure(action, services)(state, runtime)
         except GraphInterrupt:
-            await in_thread(lambda: services.ledger.set_run(run_id, status="waiting", note="A person's answer is needed."))
+            await in_thread(
+                lambda: services.ledger.set_run(run_id, status="waiting", note="A person's answer is needed.")
+            )
             raise
 
     return node

@@ -1,4 +1,4 @@
-"""Node `accept`: what the score means — rating, acceptance, chosen or rejected, and whether a person must look."""
+"""Node `accept`: what the score means: rating, acceptance, choice, and whether a person must look."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from state.settings import Settings
 
 
 async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
-    """Decide on the aggregated feedback; a run's is kept in the ledger, a single one is the graph's output."""
+    """Decide on the feedback; a run's is kept in the ledger, a single one is the graph's output."""
     settings = await in_thread(settings_of, services, state, runtime)
     feedback = accepted(Feedback.model_validate(state["feedback"]), settings, state["response_id"])
     if run_id := state.get("run_id"):
@@ -23,10 +23,12 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
 
 
 def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedback:
-    """The feedback with rating (1–5, a fifth of the scale each), acceptance, choice and reasons for review."""
+    """The feedback with rating (1–5, a fifth of the scale each), acceptance and reasons for review."""
     score = feedback.overall_score
     if score is None:
-        return feedback.model_copy(update={"needs_review": True, "review_reasons": ["no dimension was scored"]})
+        return feedback.model_copy(
+            update={"needs_review": True, "review_reasons": ["no dimension was scored"]}
+        )
     rules = settings.acceptance
     rating = rating_of(score)
     acceptable = score >= rules.min_score_acceptable and not feedback.vetoed
@@ -59,7 +61,7 @@ def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> 
     if rules.mode == "all":
         return ["every response is reviewed"]
     reasons = []
-    if (missing := [name for name, part in feedback.dimensions.items() if part.status == "failed"]):
+    if missing := [name for name, part in feedback.dimensions.items() if part.status == "failed"]:
         reasons.append(f"not judged: {', '.join(missing)}")
     threshold = settings.acceptance.min_score_acceptable
     if feedback.overall_score is not None and abs(feedback.overall_score - threshold) < rules.score_band:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nodes.evidence import DimensionEvidence
 
 VETO_BELOW = 40.0
-"""A veto dimension scored under this many points of 100 forbids choosing the response, whatever the rest says."""
+"""A veto dimension scored under this many points of 100 forbids choosing the response."""
 
 
 async def aggregate(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> JudgeState:
@@ -29,7 +29,9 @@ async def aggregate(state: JudgeState, runtime: Runtime[RunContext], *, services
 def _feedback(services: Services, state: JudgeState, runtime: Runtime[RunContext]) -> Feedback:
     settings = settings_of(services, state, runtime)
     response = services.ledger.response(state["response_id"])
-    verdicts = {verdict.dimension: verdict for verdict in services.ledger.verdicts(state["verdicts"].values())}
+    verdicts = {
+        verdict.dimension: verdict for verdict in services.ledger.verdicts(state["verdicts"].values())
+    }
     pack = pack_for(response.task_type)
     return aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, settings)
 
@@ -47,7 +49,8 @@ def aggregate_verdicts(
     """
     weights = settings.acceptance.weights or pack.weights
     dimensions = {
-        name: _dimension(verdicts.get(name), evidence[name], settings.judge.evidence_weight) for name in DIMENSIONS
+        name: _dimension(verdicts.get(name), evidence[name], settings.judge.evidence_weight)
+        for name in DIMENSIONS
     }
     scored = {name: part for name, part in dimensions.items() if part.score is not None}
     covered = sum(weights[name] for name in scored)
@@ -69,12 +72,19 @@ def aggregate_verdicts(
         strengths=_unique(line for verdict in told for line in verdict.strengths)
         + [note.sentence for part in scored.values() for note in part.evidence if note.grade == 1.0],
         weaknesses=_unique(line for verdict in told for line in verdict.weaknesses)
-        + [note.sentence for part in scored.values() for note in part.evidence if note.grade is not None and note.grade < 0.5],
+        + [
+            note.sentence
+            for part in scored.values()
+            for note in part.evidence
+            if note.grade is not None and note.grade < 0.5
+        ],
         dimensions=dimensions,
     )
 
 
-def _dimension(verdict: Verdict | None, evidence: "DimensionEvidence", evidence_weight: float) -> DimensionFeedback:
+def _dimension(
+    verdict: Verdict | None, evidence: "DimensionEvidence", evidence_weight: float
+) -> DimensionFeedback:
     notes = [EvidenceNote(check=c.name, grade=c.grade, sentence=c.sentence) for c in evidence.checks]
     if verdict is None or verdict.score is None:
         reason = verdict.error if verdict is not None else None

@@ -1,4 +1,4 @@
-"""How the graphs ask people: interrupts in the shape LangGraph Studio and Agent Inbox know, and their answers."""
+"""How the graphs ask people: interrupts in the shape Studio and Agent Inbox know, and their answers."""
 
 from typing import Any, Literal, Self
 

@@ -16,7 +16,9 @@ async def approve_deployment(
     What is not promoted is still kept, as the candidate.
     """
     run = await in_thread(services.run, state["run_id"])
-    result = await in_thread(lambda: services.ledger.stage(run.run_id, state["round"], "evaluation", EvaluationStage))
+    result = await in_thread(
+        lambda: services.ledger.stage(run.run_id, state["round"], "evaluation", EvaluationStage)
+    )
     assert result is not None, "evaluation comes before this gate"
     if run.settings.gates.deployment == "auto":
         if result.verdict == "ship":
@@ -25,7 +27,11 @@ async def approve_deployment(
     yes, message = approved(
         ActionRequest(
             name="approve_deployment",
-            args={"adapter_name": run.adapter_name, "round": state["round"], **result.model_dump(mode="json")},
+            args={
+                "adapter_name": run.adapter_name,
+                "round": state["round"],
+                **result.model_dump(mode="json"),
+            },
             description=_description(run.adapter_name, result),
         )
     )

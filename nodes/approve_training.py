@@ -18,7 +18,9 @@ async def approve_training(
     run = await in_thread(services.run, state["run_id"])
     if run.settings.gates.training == "auto":
         return Command(goto="train", update={"training": "approved"})
-    dataset = await in_thread(lambda: services.ledger.stage(run.run_id, state["round"], "dataset", DatasetStage))
+    dataset = await in_thread(
+        lambda: services.ledger.stage(run.run_id, state["round"], "dataset", DatasetStage)
+    )
     assert dataset is not None, "build_dataset runs before this gate"
     options = run.settings.training
     yes, message = approved(

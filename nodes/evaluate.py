@@ -15,7 +15,6 @@ from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
 from state.ledger import RunRow
 from state.records import EvaluationStage, SampleRow, TrainingStage
-from training.statistics import Judged, compare, decide
 
 Panel = CompiledStateGraph[Any, RunContext, Any, Any]
 
@@ -35,7 +34,9 @@ async def evaluate(
         variations = run.settings.pipeline.num_held_out_variations
         before, after = await in_thread(_contestants, services, run, state["round"])
         baseline = await sample(services, run, Plan("baseline", 0, prompts, variations), before, "evaluation")
-        adapter = await sample(services, run, Plan("adapter", state["round"], prompts, variations), after, "evaluation")
+        adapter = await sample(
+            services, run, Plan("adapter", state["round"], prompts, variations), after, "evaluation"
+        )
         await _judge_missing(services, run, [*baseline, *adapter], panel)
         result = await in_thread(_compared, services, run, baseline, adapter)
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "evaluation", result))
@@ -53,7 +54,9 @@ def _contestants(services: Services, run: RunRow, round: int) -> tuple[Weights, 
 async def _judge_missing(services: Services, run: RunRow, samples: Sequence[SampleRow], panel: Panel) -> None:
     """Send every response without feedback through the panel; all at once, the crew pool bounds what runs."""
     judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
-    waiting = list(dict.fromkeys(s.response_key for s in samples if s.response_key and s.response_key not in judged))
+    waiting = list(
+        dict.fromkeys(s.response_key for s in samples if s.response_key and s.response_key not in judged)
+    )
     tell = get_stream_writer()
     done = 0
 
@@ -71,4 +74,40 @@ async def _judge_missing(services: Services, run: RunRow, samples: Sequence[Samp
 def _compared(
     services: Services, run: RunRow, baseline: Sequence[SampleRow], adapter: Sequence[SampleRow]
 ) -> EvaluationStage:
-    ...
+    before, after = (_judged(services, run, samples) for samples in (baseline, adapter))
+    comparison = compare(before, after, run.settings.pipeline.seed)
+    verdict, reasons = decide(comparison)
+    if comparison is None:
+        return EvaluationStage(verdict=verdict, reasons=reasons)
+    return EvaluationStage(
+        verdict=verdict,
+        reasons=reasons,
+        win_rate=round(comparison.win_rate, 4),
+        delta=round(comparison.overall.delta, 4),
+        ci_low=round(comparison.overall.low, 4),
+        ci_high=round(comparison.overall.high, 4),
+        baseline_score=round(comparison.before, 4),
+        adapter_score=round(comparison.after, 4),
+        num_prompts=comparison.num_prompts,
+        length_ratio=round(comparison.length_ratio, 4),
+        dimensions={name: round(change.delta, 4) for name, change in comparison.dimensions.items()},
+    )
+
+
+def _judged(services: Services, run: RunRow, samples: Sequence[SampleRow]) -> list[Judged]:
+    """The samples as the comparison wants them. A failed sample has no score: it lowers coverage."""
+    feedback = services.ledger.feedback(run.run_id, [s.response_key for s in samples if s.response_key])
+    rows = []
+    for sample in samples:
+        judged = feedback.get(sample.response_key or "")
+        rows.append(
+            Judged(
+                prompt_key=sample.prompt_key,
+                score=judged.overall_score if judged else None,
+                length=len(judged.response) if judged else 0,
+                dimensions={n: d.score for n, d in judged.dimensions.items() if d.score is not None}
+                if judged
+                else {},
+            )
+        )
+    return rows

@@ -8,9 +8,7 @@ from state.records import RunReport
 from state.report import run_report
 
 
-async def finish(
-    state: PipelineState, runtime: Runtime[RunContext], *, services: Services
-) -> PipelineState:
+async def finish(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
     """Mark the run finished and return its report as the graph's output."""
     report = await in_thread(_closed, services, state["run_id"], state.get("note", ""))
     return {

@@ -21,7 +21,7 @@ BATCH = 256
 async def generate(
     state: PipelineState, runtime: Runtime[RunContext], *, services: Services
 ) -> Command[Literal["judge", "collect"]]:
-    """Generate for the prompts from `position` on; responses that have feedback already are not sent again."""
+    """Generate for the prompts from `position` on; responses that have feedback are not sent again."""
     run = await in_thread(services.run, state["run_id"])
     options = run.settings.pipeline
     prompts = await in_thread(lambda: services.ledger.prompts(run.run_id, "train"))
@@ -31,7 +31,9 @@ async def generate(
     source = await in_thread(source_of_round, services, run, state["round"])
     samples = await sample(services, run, plan, source, "generation")
     judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
-    waiting = dict.fromkeys(s.response_key for s in samples if s.response_key and s.response_key not in judged)
+    waiting = dict.fromkeys(
+        s.response_key for s in samples if s.response_key and s.response_key not in judged
+    )
     return Command(
         update={"position": state["position"] + len(batch)},
         goto=[Send("judge", {"run_id": run.run_id, "response_id": key}) for key in waiting] or "collect",
@@ -51,7 +53,7 @@ def source_of_round(services: Services, run: RunRow, round: int) -> Weights | En
 
 
 def starting_adapter(settings: Settings) -> Path | None:
-    """Folder of the adapter the run starts from, if the recipe names one; DeploymentError if it is not there."""
+    """Folder of the adapter the run starts from, if any; DeploymentError if it is not there."""
     from training.registry import resolve_adapter
 
     named = settings.policy.adapter

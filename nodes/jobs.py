@@ -1,4 +1,4 @@
-"""Training-side jobs as child processes: run beside the event loop, their progress told to the graph's stream."""
+"""Training-side jobs as child processes, their progress told to the graph's stream."""
 
 import threading
 from pathlib import Path
@@ -12,7 +12,11 @@ from training.process import run_job
 
 
 async def run_child(
-    module: str, job: BaseModel, folder: Path, stage: str, launcher: Literal["python", "accelerate"] = "python"
+    module: str,
+    job: BaseModel,
+    folder: Path,
+    stage: str,
+    launcher: Literal["python", "accelerate"] = "python",
 ) -> dict[str, Any]:
     """Run a training job to its end and return its result; a job done before gives the same result at once.
 

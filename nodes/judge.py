@@ -1,4 +1,4 @@
-"""Nodes `judge_*`: one dimension of one response, judged by that dimension's crew — or found in the ledger."""
+"""Nodes `judge_*`: one dimension of one response, judged by its crew or found in the ledger."""
 
 from langgraph.runtime import Runtime
 
@@ -43,20 +43,29 @@ def _look_up(
 
 def key_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
     """The verdict's key: the same question to the same model always has the same one."""
-    return verdict_key(judge.model, pack_for(response.task_type).version, template_version(judge), response.key, dimension)
+    return verdict_key(
+        judge.model, pack_for(response.task_type).version, template_version(judge), response.key, dimension
+    )
 
 
 def template_version(judge: JudgeSettings) -> str:
-    """Version of what a judge is asked: template, evidence shown to it, and the settings that shape its answer."""
+    """Version of what is asked: template, evidence, and the settings that shape the answer."""
     from nodes.evidence import EVIDENCE_VERSION
 
-    asked = (judge.style, "reasoning" if judge.reasoning else "level", f"t{judge.temperature:g}", f"k{judge.samples}")
+    asked = (
+        judge.style,
+        "reasoning" if judge.reasoning else "level",
+        f"t{judge.temperature:g}",
+        f"k{judge.samples}",
+    )
     return "/".join((TEMPLATE_VERSION, EVIDENCE_VERSION, *asked))
 
 
 def _request(response: ResponseRow, dimension: str, judge: JudgeSettings, endpoint: Endpoint) -> JudgeRequest:
     pack = pack_for(response.task_type)
-    findings = [check.sentence for check in evidence_for(pack, response)[dimension].checks if check.grade is not None]
+    findings = [
+        check.sentence for check in evidence_for(pack, response)[dimension].checks if check.grade is not None
+    ]
     messages = judge_messages(
         pack,
         dimension,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def settings_of(services: Services, state: JudgeState, runtime: Runtime[RunContext]) -> Settings:
-    """The settings this judgement follows: its run's, or the operator's with the client's choices. Blocking."""
+    """The settings to judge by: the run's, or the operator's with the client's choices. Blocking."""
     if run_id := state.get("run_id"):
         return services.run(run_id).settings
     return as_context(runtime.context).applied_to(services.settings)
@@ -26,7 +26,7 @@ def settings_of(services: Services, state: JudgeState, runtime: Runtime[RunConte
 
 @lru_cache(maxsize=64)
 def pack_for(task_type: str) -> RubricPack:
-    """The rubric pack, read once per process; InputError says what is wrong with it. Blocking at first use."""
+    """The rubric pack, read once per process; InputError says what is wrong with it. Blocking."""
     from nodes.evidence import known_checks
 
     try:

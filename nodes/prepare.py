@@ -20,7 +20,7 @@ DEFAULT_ADAPTER_NAME = "adapter"
 
 
 async def prepare(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
-    """Register the run under the thread's id, or find it registered (the command line does that before it starts)."""
+    """Register the run under the thread's id, or find it registered, as the command line leaves it."""
     run_id = str(get_config()["configurable"]["thread_id"])
     row = await in_thread(_registered, services, run_id, state, runtime)
     return {"run_id": run_id, "adapter_name": row, "state_version": STATE_VERSION, "round": 1, "position": 0}

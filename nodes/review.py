@@ -1,4 +1,4 @@
-"""Node `review`: shows people the responses the judges are unsure of, page by page, until each has an answer."""
+"""Node `review`: shows people what the judges are unsure of, page by page, until each has an answer."""
 
 from collections.abc import Container, Sequence
 from typing import Literal
@@ -34,8 +34,10 @@ async def review(
     answers, unknown = reviews_of(answer, list(page), pending)
     for position in unknown:
         detail = f"decision {position} is about a response that is not waiting for review: ignored"
-        get_stream_writer()({"stage": "review", "done": len(answers), "total": len(pending), "detail": detail})
-    await in_thread(lambda: [services.ledger.add_review(run_id, entry) for entry in answers])
+        get_stream_writer()(
+            {"stage": "review", "done": len(answers), "total": len(pending), "detail": detail}
+        )
+    await in_thread(lambda: services.ledger.add_reviews(run_id, answers))
     return Command(goto="review")
 
 
@@ -50,7 +52,9 @@ def pending_reviews(ledger: Ledger, run_id: str, round: int) -> dict[str, Feedba
     }
 
 
-def reviews_of(answer: Answer, page: Sequence[str], pending: Container[str]) -> tuple[list[Review], list[int]]:
+def reviews_of(
+    answer: Answer, page: Sequence[str], pending: Container[str]
+) -> tuple[list[Review], list[int]]:
     """The answer as reviews, and the positions (from 1) of decisions about responses that are not pending.
 
     A decision names its response or stands in the order of the page.
@@ -75,6 +79,7 @@ def reviews_of(answer: Answer, page: Sequence[str], pending: Container[str]) -> 
 
 def _request(key: str, feedback: Feedback) -> ActionRequest:
     score = "no score" if feedback.overall_score is None else f"{feedback.overall_score:.0f} of 100"
+    reasons = "; ".join(feedback.review_reasons)
     return ActionRequest(
         name=ACTION,
         args={
@@ -85,7 +90,7 @@ def _request(key: str, feedback: Feedback) -> ActionRequest:
             "overall_score": feedback.overall_score,
             "reasons": feedback.review_reasons,
         },
-        description=f"Judges: {score}, rating {feedback.rating}. Why you are asked: {'; '.join(feedback.review_reasons)}.",
+        description=f"Judges: {score}, rating {feedback.rating}. Asked because: {reasons}.",
     )
 
 

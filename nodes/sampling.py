@@ -57,10 +57,12 @@ class Made(Protocol):
     output_tokens: int
 
 
-async def sample(services: Services, run: RunRow, plan: Plan, source: Weights | Endpoint, stage: str) -> list[SampleRow]:
-    """Make what the plan misses and return all its samples; a response that fails is a sample with its reason.
+async def sample(
+    services: Services, run: RunRow, plan: Plan, source: Weights | Endpoint, stage: str
+) -> list[SampleRow]:
+    """Make what the plan misses and return all its samples; a failed one holds its reason.
 
-    Progress goes to the graph's custom stream under `stage`. Raises GenerationError if nothing came out at all.
+    Progress goes to the graph's custom stream under `stage`. GenerationError if nothing came out at all.
     """
     wanted = {prompt.key for prompt in plan.prompts}
 
@@ -74,7 +76,9 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Weights | 
         await make(services, run, plan, missing, source, stage)  # type: ignore[arg-type]
     samples = await in_thread(present)
     if samples and all(row.response_key is None for row in samples):
-        raise GenerationError(f"Not one of {len(samples)} responses could be made. The last reason: {samples[-1].error}")
+        raise GenerationError(
+            f"Not one of {len(samples)} responses could be made. The last reason: {samples[-1].error}"
+        )
     return samples
 
 

@@ -1,4 +1,4 @@
-"""What nodes work with — settings, ledger, crews, the embedded judge — opened at first use, closed together."""
+"""What nodes work with: settings, ledger, crews, the embedded judge; opened at first use."""
 
 import asyncio
 import threading
@@ -103,5 +103,5 @@ class Services:
 
 
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run blocking work beside the event loop: files, SQLite and child processes may not block a server's loop."""
+    """Run blocking work beside the event loop: files and SQLite may not block a server's loop."""
     return await asyncio.to_thread(function, *args, **kwargs)

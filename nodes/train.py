@@ -1,22 +1,14 @@
 """Node `train`: fits a LoRA adapter to the dataset in a process of its own."""
 
-from pathlib import Path
-
 from langgraph.runtime import Runtime
 
-from nodes.generate import starting_adapter
 from nodes.jobs import run_child
 from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
-from state.ledger import RunRow
-from state.records import DatasetStage, TrainingStage
-from training.fit import FitJob
-from training.local_model import resolve_model
+from state.records import TrainingStage
 
 
-async def train(
-    state: PipelineState, runtime: Runtime[RunContext], *, services: Services
-) -> PipelineState:
+async def train(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
     """Train, or go on from the last trainer checkpoint; the reference is what this round started from.
 
     Raises TrainingError with the last words of the training process.
@@ -28,3 +20,33 @@ async def train(
     stage = TrainingStage(adapter_path=result["adapter_path"], metrics=result["metrics"])
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "training", stage))
     return {}
+
+
+def _job(services: Services, run: RunRow, round: int) -> FitJob:
+    dataset = services.ledger.stage(run.run_id, round, "dataset", DatasetStage)
+    assert dataset is not None, "the dataset comes before training"
+    assert dataset.path is not None, "the dataset has a file"
+    options = run.settings.training
+    return FitJob(
+        method=options.method,
+        base_model=str(resolve_model(options.base_model)),
+        parent_adapter=_parent(services, run, round),
+        dataset_path=str(Path(dataset.path).absolute()),
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        beta=options.beta,
+        rank=options.rank,
+        batch_size=options.batch_size,
+        max_length=run.settings.dataset.max_length,
+        seed=run.settings.pipeline.seed,
+    )
+
+
+def _parent(services: Services, run: RunRow, round: int) -> str | None:
+    """The adapter this round improves: the one before it, or in round 1 the one the recipe starts from."""
+    if round == 1:
+        named = starting_adapter(run.settings)
+        return str(named.absolute()) if named else None
+    before = services.ledger.stage(run.run_id, round - 1, "training", TrainingStage)
+    assert before is not None, "a round begins after the one before it has trained"
+    return before.adapter_path

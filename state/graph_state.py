@@ -18,17 +18,25 @@ class RunContext(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     task_type: str | None = Field(None, description="Rubric pack to judge by, such as budgeting.")
-    weights: dict[str, float] | None = Field(None, description="Weight per dimension; all five, summing to 1.")
+    weights: dict[str, float] | None = Field(
+        None, description="Weight per dimension; all five, summing to 1."
+    )
     min_score_acceptable: float | None = Field(None, description="Acceptance threshold, 0–100.")
     min_rating_chosen: int | None = Field(None, description="Lowest rating (1–5) of a chosen response.")
     max_rating_rejected: int | None = Field(None, description="Highest rating (1–5) of a rejected response.")
     selection: Literal["threshold", "margin"] | None = Field(None, description="How pairs are selected.")
-    min_margin: float | None = Field(None, description="Points between chosen and rejected (margin selection).")
-    review: ReviewMode | None = Field(None, description="Which responses a person sees: uncertain, all or off.")
+    min_margin: float | None = Field(
+        None, description="Points between chosen and rejected (margin selection)."
+    )
+    review: ReviewMode | None = Field(
+        None, description="Which responses a person sees: uncertain, all or off."
+    )
     audit_fraction: float | None = Field(None, description="Random share of responses a person sees, 0–1.")
     rounds: int | None = Field(None, description="Rounds of generate, judge, train.")
     training_gate: GateMode | None = Field(None, description="ask: a person approves training; auto: nobody.")
-    deployment_gate: GateMode | None = Field(None, description="ask: a person approves deployment; auto: nobody.")
+    deployment_gate: GateMode | None = Field(
+        None, description="ask: a person approves deployment; auto: nobody."
+    )
 
     def applied_to(self, settings: Settings) -> Settings:
         """The operator's settings with the client's choices; SettingsError names the wrong one."""
@@ -56,7 +64,7 @@ class RunContext(BaseModel):
 
 
 def as_context(value: object) -> RunContext:
-    """The run's context as a RunContext, whatever form the caller gave it in; SettingsError if it is wrong."""
+    """The run's context as a RunContext, in whatever form it came; SettingsError if it is wrong."""
     if isinstance(value, RunContext):
         return value
     try:
@@ -148,7 +156,7 @@ class PipelineInput(TypedDict):
     """The prompts of a run, as rows of a prompts file, and the name of the adapter to train."""
 
     prompts: NotRequired[list[dict[str, Any]]]
-    """Rows with `prompt`, optional `context`, `task_type`, `id`; left out when the run is registered already."""
+    """Rows with `prompt`, optional `context`, `task_type`, `id`; left out for a registered run."""
     adapter_name: NotRequired[str]
     """Name the adapter is deployed under."""
 

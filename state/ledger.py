@@ -78,7 +78,9 @@ class Ledger:
         with self._writing() as connection:
             taken = connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
             if taken:
-                raise InputError(f"Run {run_id} exists: resume it with `rlhf resume {run_id}` or choose another id.")
+                raise InputError(
+                    f"Run {run_id} exists: resume it with `rlhf resume {run_id}` or choose another id."
+                )
             self._insert(
                 connection,
                 t.runs,
@@ -97,13 +99,22 @@ class Ledger:
             self._insert(
                 connection,
                 t.prompts,
-                [{"key": r.key, "text": r.text, "context": r.context, "task_type": r.task_type} for r in rows],
+                [
+                    {"key": r.key, "text": r.text, "context": r.context, "task_type": r.task_type}
+                    for r in rows
+                ],
             )
             self._insert(
                 connection,
                 t.run_prompts,
                 [
-                    {"run_id": run_id, "prompt_key": r.key, "position": i, "external_id": r.id, "split": r.split}
+                    {
+                        "run_id": run_id,
+                        "prompt_key": r.key,
+                        "position": i,
+                        "external_id": r.id,
+                        "split": r.split,
+                    }
                     for i, r in enumerate(rows)
                 ],
             )
@@ -119,7 +130,10 @@ class Ledger:
     def has_run(self, run_id: str) -> bool:
         """Whether the run exists."""
         with self._reading() as connection:
-            return connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first() is not None
+            return (
+                connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
+                is not None
+            )
 
     def runs(self) -> list[RunRow]:
         """All runs, newest first."""
@@ -128,7 +142,12 @@ class Ledger:
             return [_run_row(row) for row in connection.execute(order).mappings()]
 
     def set_run(
-        self, run_id: str, *, status: RunStatus | None = None, note: str | None = None, round: int | None = None
+        self,
+        run_id: str,
+        *,
+        status: RunStatus | None = None,
+        note: str | None = None,
+        round: int | None = None,
     ) -> None:
         """Change what is given of a run's status, note and round."""
         given = {"status": status, "note": note, "round": round}
@@ -168,9 +187,15 @@ class Ledger:
     def add_responses(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Keep responses given as (key, prompt key, text)."""
         with self._writing() as connection:
-            self._insert(connection, t.responses, [dict(zip(("key", "prompt_key", "text"), r, strict=True)) for r in rows])
+            self._insert(
+                connection,
+                t.responses,
+                [dict(zip(("key", "prompt_key", "text"), r, strict=True)) for r in rows],
+            )
 
-    def add_samples(self, run_id: str, rows: Sequence[SampleRow], texts: Mapping[str, str], calls: int = 0) -> None:
+    def add_samples(
+        self, run_id: str, rows: Sequence[SampleRow], texts: Mapping[str, str], calls: int = 0
+    ) -> None:
         """Keep samples with the texts of their responses (by response key) in one transaction.
 
         `calls` counts endpoint calls per sample (0 for models that run here).
@@ -182,7 +207,11 @@ class Ledger:
                 t.responses,
                 [{"key": key, "prompt_key": owner[key], "text": text} for key, text in texts.items()],
             )
-            self._insert(connection, t.samples, [{"run_id": run_id, "calls": calls, **row.model_dump()} for row in rows])
+            self._insert(
+                connection,
+                t.samples,
+                [{"run_id": run_id, "calls": calls, **row.model_dump()} for row in rows],
+            )
 
     def samples(self, run_id: str, policy: Policy, round: int) -> list[SampleRow]:
         """Samples of one policy in one round, ordered by prompt position and variation."""
@@ -201,7 +230,8 @@ class Ledger:
         with self._reading() as connection:
             fields = SampleRow.model_fields
             return [
-                SampleRow(**{name: row[name] for name in fields}) for row in connection.execute(query).mappings()
+                SampleRow(**{name: row[name] for name in fields})
+                for row in connection.execute(query).mappings()
             ]
 
     def response(self, key: str) -> ResponseRow:
@@ -229,7 +259,9 @@ class Ledger:
                 for row in connection.execute(query).mappings():
                     found[row["key"]] = ResponseRow(**row)
         if missing := [key for key in wanted if key not in found]:
-            raise LedgerError(f"The ledger does not hold response {missing[0]}: was another ledger in use before?")
+            raise LedgerError(
+                f"The ledger does not hold response {missing[0]}: was another ledger in use before?"
+            )
         return found
 
     # --- verdicts and feedback ----------------------------------------------------------------
@@ -289,7 +321,9 @@ class Ledger:
         }
         with self._writing() as connection:
             statement = self._statement(t.feedback).values(row)
-            replaced = {name: statement.excluded[name] for name in row if name not in ("run_id", "response_key")}
+            replaced = {
+                name: statement.excluded[name] for name in row if name not in ("run_id", "response_key")
+            }
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["run_id", "response_key"], set_=replaced)
             )
@@ -303,7 +337,7 @@ class Ledger:
                 query = sa.select(t.feedback.c.response_key, t.feedback.c.body).where(
                     t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(part)
                 )
-                bodies |= {key: body for key, body in connection.execute(query).tuples()}
+                bodies |= {row.response_key: row.body for row in connection.execute(query)}
         texts = self.responses(bodies)
         return {
             key: Feedback(prompt=texts[key].prompt, response=texts[key].text, **bodies[key])
@@ -319,17 +353,18 @@ class Ledger:
 
     # --- people -------------------------------------------------------------------------------
 
-    def add_review(self, run_id: str, review: Review) -> None:
-        """Keep a person's decision; the first answer to a response stands."""
+    def add_reviews(self, run_id: str, reviews: Iterable[Review]) -> None:
+        """Keep people's decisions; the first answer to a response stands."""
         with self._writing() as connection:
-            self._insert(connection, t.reviews, [{"run_id": run_id, **review.model_dump()}])
+            self._insert(connection, t.reviews, [{"run_id": run_id, **row.model_dump()} for row in reviews])
 
     def reviews(self, run_id: str) -> dict[str, Review]:
         """A run's reviews by response key."""
         with self._reading() as connection:
             rows = connection.execute(sa.select(t.reviews).where(t.reviews.c.run_id == run_id)).mappings()
             return {
-                row["response_key"]: Review(**{name: row[name] for name in Review.model_fields}) for row in rows
+                row["response_key"]: Review(**{name: row[name] for name in Review.model_fields})
+                for row in rows
             }
 
     # --- results ------------------------------------------------------------------------------
@@ -374,10 +409,17 @@ class Ledger:
                 (t.run_verdicts, sa.cast(t.run_verdicts.c.cached, sa.Integer)),
                 (t.samples, sa.literal(0)),
             ):
-                sums = [sa.func.coalesce(sa.func.sum(table.c[n]), 0) for n in ("calls", "input_tokens", "output_tokens")]
-                query = sa.select(*sums, sa.func.coalesce(sa.func.sum(cached), 0)).where(table.c.run_id == run_id)
+                sums = [
+                    sa.func.coalesce(sa.func.sum(table.c[n]), 0)
+                    for n in ("calls", "input_tokens", "output_tokens")
+                ]
+                query = sa.select(*sums, sa.func.coalesce(sa.func.sum(cached), 0)).where(
+                    table.c.run_id == run_id
+                )
                 calls, input_tokens, output_tokens, hits = connection.execute(query).one()
-                total += Usage(calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cached=hits)
+                total += Usage(
+                    calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cached=hits
+                )
             return total
 
     # --- how rows get in and out --------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Records of the ledger and the shapes people receive: prompts, verdicts, feedback, reviews, the run report."""
+"""Records of the ledger and the shapes people receive: prompts, verdicts, feedback, the run report."""
 
 from enum import StrEnum
 from typing import Any, Literal

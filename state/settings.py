@@ -247,13 +247,17 @@ class ChosenRecipe(NamedTuple):
 def shipped_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
     folder = files("state").joinpath("recipes")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
 
 
 def recipe_text(name: str) -> str:
     """A shipped recipe with its comments; SettingsError names the ones there are."""
     if name not in shipped_recipes():
-        raise SettingsError(f"There is no recipe {name!r}; shipped: {', '.join(shipped_recipes())}; or give a file.")
+        raise SettingsError(
+            f"There is no recipe {name!r}; shipped: {', '.join(shipped_recipes())}; or give a file."
+        )
     return files("state").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -328,6 +332,8 @@ def _filled(text: str, where: str) -> str:
 def _validated(table: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(table)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "the recipe"

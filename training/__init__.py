@@ -1,0 +1,1 @@
+"""What happens to weights: generation, datasets, training, statistics, adapters. Imports nothing heavy by itself."""
