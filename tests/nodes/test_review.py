@@ -1,0 +1,108 @@
+"""Review answers: by order or by id, partial or as Agent Inbox sends them, never about another response."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.approvals import Answer
+from nodes.prepare import register_run
+from nodes.review import pending_reviews, reviews_of
+from state.keys import response_key
+from state.ledger import Ledger
+from state.records import SampleRow
+from tests.nodes.builders import feedback, prompt_rows, settings
+
+PAGE = ["aaa", "bbb", "ccc"]
+
+
+def answer(*decisions: dict[str, Any]) -> Answer:
+    return Answer.model_validate({"decisions": list(decisions)})
+
+
+def read(*decisions: dict[str, Any]) -> tuple[list[tuple[str, str, int | None]], list[int]]:
+    reviews, unknown = reviews_of(answer(*decisions), PAGE, PAGE)
+    return [(row.response_key, row.decision, row.rating) for row in reviews], unknown
+
+
+def test_decisions_without_ids_stand_in_the_order_of_the_page() -> None:
+    assert read({"type": "approve"}, {"type": "reject"}) == (
+        [("aaa", "approve", None), ("bbb", "reject", None)],
+        [],
+    )
+
+
+def test_a_decision_may_name_its_response() -> None:
+    assert read({"type": "reject", "response_id": "ccc"}) == ([("ccc", "reject", None)], [])
+
+
+def test_a_later_page_may_be_answered_by_id() -> None:
+    reviews, unknown = reviews_of(answer({"type": "approve", "response_id": "zzz"}), PAGE, [*PAGE, "zzz"])
+    assert [row.response_key for row in reviews] == ["zzz"]
+    assert unknown == []
+
+
+def test_an_edit_carries_a_persons_rating() -> None:
+    assert read({"type": "edit", "rating": 5, "response_id": "bbb"}) == ([("bbb", "edit", 5)], [])
+
+
+def test_an_edit_as_agent_inbox_sends_it_is_understood() -> None:
+    edited = {"name": "review_response", "args": {"response_id": "bbb", "rating": 2}}
+    assert read({"type": "edit", "edited_action": edited}) == ([("bbb", "edit", 2)], [])
+
+
+def test_a_rating_counts_only_in_an_edit() -> None:
+    assert read({"type": "approve", "rating": 1}) == ([("aaa", "approve", None)], [])
+
+
+def test_answers_about_other_responses_are_told_apart_and_left_out() -> None:
+    assert read({"type": "approve", "response_id": "nobody"}, {"type": "reject"}) == (
+        [("bbb", "reject", None)],
+        [1],
+    )
+
+
+def test_more_answers_than_questions_are_left_out() -> None:
+    reviews, unknown = read(*({"type": "approve"} for _ in range(5)))
+    assert len(reviews) == 3
+    assert unknown == [4, 5]
+
+
+def test_comments_and_names_are_kept() -> None:
+    decision = {"type": "reject", "message": "Wrong sum.", "reviewer": "Ana"}
+    (review,), _ = reviews_of(answer(decision), PAGE, PAGE)
+    assert (review.comment, review.reviewer) == ("Wrong sum.", "Ana")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def test_what_waits_is_what_needs_review_in_this_round_and_has_no_answer(ledger: Ledger) -> None:
+    register_run(ledger, settings(), "run-1", "planner", prompt_rows(5), "rows")
+    prompts = ledger.prompts("run-1", "train")
+    ids = []
+    for number, prompt in enumerate(prompts):
+        text = f"Answer {number}"
+        key = response_key(prompt.key, text)
+        sample = SampleRow(prompt_key=prompt.key, policy="policy", round=1, variation=0, response_key=key)
+        ledger.add_samples("run-1", [sample], {key: text})
+        ledger.add_feedback("run-1", key, feedback(60.0, needs_review=number != 0))
+        ids.append(key)
+    assert list(pending_reviews(ledger, "run-1", 1)) == ids[1:]
+    assert pending_reviews(ledger, "run-1", 2) == {}
+
+    reviews, _ = reviews_of(answer({"type": "approve"}, {"type": "reject"}), ids[1:], ids[1:])
+    ledger.add_reviews("run-1", reviews)
+    assert list(pending_reviews(ledger, "run-1", 1)) == ids[3:]
+
+
+def test_the_first_answer_to_a_response_stands(ledger: Ledger) -> None:
+    for decision in ("approve", "reject"):
+        reviews, _ = reviews_of(answer({"type": decision}), PAGE, PAGE)
+        ledger.add_reviews("run-1", reviews)
+    assert ledger.reviews("run-1")["aaa"].decision == "approve"
