@@ -15,6 +15,7 @@ from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
 from state.ledger import RunRow
 from state.records import EvaluationStage, SampleRow, TrainingStage
+from training.statistics import Judged, compare, decide
 
 Panel = CompiledStateGraph[Any, RunContext, Any, Any]
 
@@ -97,12 +98,12 @@ def _compared(
 def _judged(services: Services, run: RunRow, samples: Sequence[SampleRow]) -> list[Judged]:
     """The samples as the comparison wants them. A failed sample has no score: it lowers coverage."""
     feedback = services.ledger.feedback(run.run_id, [s.response_key for s in samples if s.response_key])
-    rows = []
-    for sample in samples:
-        judged = feedback.get(sample.response_key or "")
+    rows: list[Judged] = []
+    for row in samples:
+        judged = feedback.get(row.response_key or "")
         rows.append(
             Judged(
-                prompt_key=sample.prompt_key,
+                prompt_key=row.prompt_key,
                 score=judged.overall_score if judged else None,
                 length=len(judged.response) if judged else 0,
                 dimensions={n: d.score for n, d in judged.dimensions.items() if d.score is not None}

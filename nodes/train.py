@@ -1,11 +1,17 @@
 """Node `train`: fits a LoRA adapter to the dataset in a process of its own."""
 
+from pathlib import Path
+
 from langgraph.runtime import Runtime
 
+from nodes.generate import starting_adapter
 from nodes.jobs import run_child
 from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
-from state.records import TrainingStage
+from state.ledger import RunRow
+from state.records import DatasetStage, TrainingStage
+from training.fit import FitJob
+from training.local_model import resolve_model
 
 
 async def train(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
