@@ -1,0 +1,111 @@
+"""One crew: a judge with its persona, its task and its model. Imported in worker processes only.
+
+CrewAI's executor, its prompts, its retries and its log of outputs are switched off: they cost 40 ms and up to
+four hidden calls per judgement, and put the role first, which spoils every prefix cache.
+"""
+
+from typing import Any
+
+import httpx
+from crewai import Agent, Crew, Process, Task
+from pydantic import PrivateAttr
+
+from nodes.crews.llm import Dialects, EndpointLLM
+from nodes.crews.protocol import CallFailed
+from nodes.crews.readings import Reading, scored
+from nodes.crews.requests import Attempt, JudgeRequest, failed
+from prompts.messages import VerdictAnswer
+
+
+class JudgeAgent(Agent):  # type: ignore[misc]  # crewai is not followed by the type checker
+    """An agent that answers its task with exactly one structured call (one per sample)."""
+
+    _request: JudgeRequest | None = PrivateAttr(default=None)
+
+    def hand(self, request: JudgeRequest) -> None:
+        """Give the agent the request its next task is about."""
+        self._request = request
+
+    def create_agent_executor(self, tools: Any = None, task: Any = None) -> None:
+        """No executor: there is no loop of thoughts and tools to execute."""
+
+    async def aexecute_task(self, task: Any, context: str | None = None, tools: Any = None) -> Attempt:
+        """Judge. Always an Attempt: a failed call is data, not an exception for CrewAI to retry."""
+        request = self._request
+        if request is None:
+            raise RuntimeError("the agent was handed no request")
+        llm: EndpointLLM = self.llm
+        llm.prepare(request)
+        readings: list[Reading] = []
+        refused: CallFailed | None = None
+        messages = [message.model_dump() for message in request.messages]
+        for _ in range(request.samples):
+            try:
+                answer = await llm.acall(
+                    messages, from_task=task, from_agent=self, response_model=VerdictAnswer
+                )
+            except CallFailed as error:
+                if not error.problem.final or error.problem.status is not None:
+                    return failed(error.problem, llm.spent)
+                refused = error  # this sample cannot be used; the others may
+            else:
+                readings.append(answer)
+                if answer.levels is not None:
+                    break  # the distribution already tells what more samples would
+            llm.next_sample()
+        if refused is not None and 2 * len(readings) <= request.samples:
+            return failed(refused.problem, llm.spent)
+        return Attempt(reply=scored(readings, llm.spent))
+
+
+class _NoLog:
+    """Stands in for CrewAI's log of task outputs: three SQLite commits under a file lock per judgement."""
+
+    def reset(self) -> None: ...
+
+    def update(self, task_index: int, log: dict[str, Any]) -> None: ...
+
+    def load(self) -> None: ...
+
+
+class JudgeCrew:
+    """A warm crew for one persona, dimension and endpoint. Never kick it off twice at the same time."""
+
+    def __init__(self, request: JudgeRequest, client: httpx.AsyncClient, dialects: Dialects) -> None:
+        self._agent = JudgeAgent(
+            role=request.role,
+            goal=request.goal,
+            backstory=request.backstory,
+            llm=EndpointLLM(request.endpoint, client, dialects),
+            max_retry_limit=0,
+            allow_delegation=False,
+            verbose=False,
+            cache=False,
+        )
+        task = Task(
+            name=f"judge_{request.dimension}",
+            description=f"Judge one response on {request.dimension}.",
+            expected_output="A verdict: level 0 to 5, strengths, weaknesses and a rationale.",
+            agent=self._agent,
+            output_pydantic=Attempt,
+            guardrail_max_retries=0,
+        )
+        self._crew = Crew(
+            agents=[self._agent],
+            tasks=[task],
+            process=Process.sequential,
+            tracing=False,
+            verbose=False,
+            memory=False,
+            cache=False,
+        )
+        self._crew._task_output_handler = _NoLog()
+
+    async def judge(self, request: JudgeRequest) -> Attempt:
+        """Kick the crew off on one request."""
+        self._agent.hand(request)
+        output = await self._crew.akickoff()
+        attempt = output.pydantic
+        if not isinstance(attempt, Attempt):
+            raise TypeError(f"the crew brought {type(attempt).__name__}, not a verdict")
+        return attempt

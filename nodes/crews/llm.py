@@ -1,0 +1,197 @@
+"""The model as CrewAI sees it: a lean `BaseLLM` over our own protocol code. Imported in worker processes only."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+from crewai import BaseLLM
+from pydantic import PrivateAttr
+
+from nodes.crews.protocol import (
+    CallFailed,
+    Completion,
+    Dialect,
+    Rejected,
+    body,
+    new_client,
+    send,
+    shown_address,
+)
+from nodes.crews.readings import Reading, Unreadable, read_choice
+from nodes.crews.requests import JudgeRequest, Problem
+from prompts.messages import VerdictAnswer, answer_schema
+from state.endpoints import Endpoint
+from state.records import FailureKind, Usage
+
+Messages = Sequence[Mapping[str, str]]
+
+_SAMPLING_TEMPERATURE: Final = 0.7
+"""Least temperature when several samples are asked for: equal samples would tell nothing."""
+
+_ONE_DIGIT: Final = "root ::= [0-5]"
+
+
+class Dialects:
+    """What each endpoint was found to accept, shared by the crews of a worker."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None], Dialect] = {}
+
+    def of(self, endpoint: Endpoint) -> Dialect:
+        """The dialect to begin with."""
+        return self._known.get((endpoint.model, endpoint.base_url), Dialect())
+
+    def learn(self, endpoint: Endpoint, dialect: Dialect) -> None:
+        """Remember a dialect that was answered."""
+        self._known[endpoint.model, endpoint.base_url] = dialect
+
+
+def _not_retried_by_crewai(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a call so that BaseLLM does not wrap it in its own rate-limit retries: the pool owns those."""
+    method._crewai_rate_limit_wrapped = True  # type: ignore[attr-defined]
+    return method
+
+
+class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by the type checker
+    """One endpoint. Serves one request at a time: `prepare` sets what is asked, `spent` counts it."""
+
+    _endpoint: Endpoint = PrivateAttr()
+    _client: httpx.AsyncClient = PrivateAttr()
+    _dialects: Dialects = PrivateAttr()
+    _request: JudgeRequest | None = PrivateAttr(default=None)
+    _sample: int = PrivateAttr(default=0)
+    _spent: Usage = PrivateAttr(default=Usage())
+
+    def __init__(self, endpoint: Endpoint, client: httpx.AsyncClient, dialects: Dialects) -> None:
+        super().__init__(model=endpoint.model, temperature=endpoint.temperature, provider="openai")
+        self._endpoint, self._client, self._dialects = endpoint, client, dialects
+
+    @property
+    def spent(self) -> Usage:
+        """Calls and tokens since the last `prepare`."""
+        return self._spent
+
+    def prepare(self, request: JudgeRequest) -> None:
+        """Set the request that the next calls belong to and count from zero."""
+        self._request, self._sample, self._spent = request, 0, Usage()
+
+    def supports_function_calling(self) -> bool:
+        """False: the tool call is a dialect of ours, not something CrewAI should drive."""
+        return False
+
+    def get_context_window_size(self) -> int:
+        """Tokens; CrewAI must never summarise what a judge reads, so the server alone sets the limit."""
+        return 1_000_000
+
+    @_not_retried_by_crewai
+    async def acall(
+        self,
+        messages: str | Messages,
+        tools: Any = None,
+        callbacks: Any = None,
+        available_functions: Any = None,
+        from_task: Any = None,
+        from_agent: Any = None,
+        response_model: type[VerdictAnswer] | None = None,
+    ) -> str | Reading:
+        """One structured judgement (a Reading) if `response_model` is given, else the model's plain text.
+
+        Raises CallFailed; an answer that stays unreadable after one repair attempt too.
+        """
+        return await self._ask(self._client, messages, response_model)
+
+    @_not_retried_by_crewai
+    def call(
+        self,
+        messages: str | Messages,
+        tools: Any = None,
+        callbacks: Any = None,
+        available_functions: Any = None,
+        from_task: Any = None,
+        from_agent: Any = None,
+        response_model: type[VerdictAnswer] | None = None,
+    ) -> str | Reading:
+        """`acall` for a thread without an event loop."""
+
+        async def once() -> str | Reading:
+            async with new_client(self._endpoint.base_url or "") as client:
+                return await self._ask(client, messages, response_model)
+
+        return asyncio.run(once())
+
+    async def _ask(
+        self, client: httpx.AsyncClient, messages: str | Messages, response_model: type[VerdictAnswer] | None
+    ) -> str | Reading:
+        asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+        if response_model is None:
+            completion = await self._complete(client, asked, structured=False)
+            return str(completion.choice["message"].get("content") or "")
+        compact = self._request is not None and self._request.style == "compact"
+        completion = await self._complete(client, asked, structured=True)
+        try:
+            return read_choice(completion.choice, compact)
+        except Unreadable as unreadable:
+            if unreadable.kind is FailureKind.REFUSED:
+                raise CallFailed(_unusable(unreadable)) from unreadable
+            complaint = f"That is not usable: {unreadable}. Answer again, in exactly the form asked for."
+        said = str(completion.choice["message"].get("content") or "(nothing)")[:4000]
+        repair = [*asked, {"role": "assistant", "content": said}, {"role": "user", "content": complaint}]
+        completion = await self._complete(client, repair, structured=True)
+        try:
+            return read_choice(completion.choice, compact)
+        except Unreadable as unreadable:
+            raise CallFailed(_unusable(unreadable)) from unreadable
+
+    async def _complete(self, client: httpx.AsyncClient, messages: Messages, structured: bool) -> Completion:
+        """One completion in the richest dialect the server takes."""
+        dialect = self._dialects.of(self._endpoint)
+        while True:
+            request = self._body(messages, dialect, structured)
+            self._spent += Usage(calls=1)
+            try:
+                completion = await send(client, self._endpoint, request)
+            except Rejected as rejected:
+                simpler = dialect.simpler(str(rejected))
+                if simpler is None:
+                    where = shown_address(self._endpoint)
+                    message = f"{where} rejects the request (HTTP 400): {rejected}"
+                    problem = Problem(
+                        kind=FailureKind.ENDPOINT_ERROR, message=message, status=400, final=True
+                    )
+                    raise CallFailed(problem) from rejected
+                dialect = simpler
+                continue
+            self._dialects.learn(self._endpoint, dialect)
+            self._spent += Usage(input_tokens=completion.input_tokens, output_tokens=completion.output_tokens)
+            return completion
+
+    def _body(self, messages: Messages, dialect: Dialect, structured: bool) -> dict[str, Any]:
+        request = self._request
+        compact = request is not None and request.style == "compact"
+        several = request is not None and request.samples > 1
+        embedded = self._endpoint.provider == "local"
+        result = body(
+            self._endpoint,
+            messages,
+            dialect,
+            schema=answer_schema(request is not None and request.reasoning)
+            if structured and not compact
+            else None,
+            # Two tokens: with one, "10" would be read as 1.
+            max_tokens=(1 if embedded else 2) if compact else self._endpoint.max_tokens,
+            temperature=max(self._endpoint.temperature, _SAMPLING_TEMPERATURE if several else 0.0),
+            seed=(request.seed if request else 0) + self._sample,
+        )
+        if compact and embedded:
+            result |= {"grammar": _ONE_DIGIT, "cache_prompt": True}
+        return result
+
+    def next_sample(self) -> None:
+        """Give the next call another seed."""
+        self._sample += 1
+
+
+def _unusable(unreadable: Unreadable) -> Problem:
+    """An answer no parser takes, after its repair: asking the same again is not worth it."""
+    return Problem(kind=unreadable.kind, message=f"The verdict cannot be used: {unreadable}.", final=True)
