@@ -1,6 +1,7 @@
 """The `judge` graph: route, five judges side by side, aggregate, accept; one response in, feedback out."""
 
 from functools import partial
+from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -30,7 +31,7 @@ def build_panel(services: Services) -> CompiledStateGraph[JudgeState, RunContext
     return _wired(graph, services).compile(checkpointer=False, name="judge")
 
 
-def _wired(graph, services):
+def _wired(graph: StateGraph[Any, Any, Any, Any], services: Services) -> StateGraph[Any, Any, Any, Any]:
     graph.add_node("route", partial(route, services=services))
     graph.add_node("aggregate", partial(aggregate, services=services))
     graph.add_node("accept", partial(accept, services=services))

@@ -5,7 +5,7 @@ from functools import partial
 from langgraph.graph import END, START, StateGraph
 
 from graph.judge import build_panel
-from graph.standing import keeping_status
+from graph.standing import Action, keeping_status
 from nodes.approve_deployment import approve_deployment
 from nodes.approve_training import approve_training
 from nodes.build_dataset import build_dataset
@@ -27,7 +27,7 @@ def build_pipeline(
     """The whole loop, not compiled yet: the command line adds its checkpoints, the server its own."""
     panel = build_panel(services)
     graph = StateGraph(PipelineState, RunContext, input_schema=PipelineInput, output_schema=PipelineOutput)
-    actions = {
+    actions: dict[str, Action] = {
         "prepare": prepare,
         "generate": generate,
         "collect": collect,

@@ -27,7 +27,8 @@ async def deploy(
 
     Raises DeploymentError when the folder cannot be written; done again, nothing is stored twice.
     """
-    round, alias = state["round"], "champion" if state["deployment"] == "approved" else "candidate"
+    round = state["round"]
+    alias: Alias = "champion" if state["deployment"] == "approved" else "candidate"
     run = await in_thread(services.run, state["run_id"])
     stage = await in_thread(_deployed, services, run, round, alias)
     detail = f"{run.adapter_name} {stage.version} is the {alias}"

@@ -409,17 +409,13 @@ class Ledger:
                 (t.run_verdicts, sa.cast(t.run_verdicts.c.cached, sa.Integer)),
                 (t.samples, sa.literal(0)),
             ):
+                counted = {name: table.c[name] for name in ("calls", "input_tokens", "output_tokens")}
                 sums = [
-                    sa.func.coalesce(sa.func.sum(table.c[n]), 0)
-                    for n in ("calls", "input_tokens", "output_tokens")
+                    sa.func.coalesce(sa.func.sum(column), 0).label(name)
+                    for name, column in {**counted, "cached": cached}.items()
                 ]
-                query = sa.select(*sums, sa.func.coalesce(sa.func.sum(cached), 0)).where(
-                    table.c.run_id == run_id
-                )
-                calls, input_tokens, output_tokens, hits = connection.execute(query).one()
-                total += Usage(
-                    calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cached=hits
-                )
+                row = connection.execute(sa.select(*sums).where(table.c.run_id == run_id)).mappings().one()
+                total += Usage(**row)
             return total
 
     # --- how rows get in and out --------------------------------------------------------------
