@@ -1,6 +1,6 @@
 """Node `aggregate`: five verdicts and the evidence become one weighted score with coverage and vetoes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from langgraph.runtime import Runtime
@@ -69,15 +69,8 @@ def aggregate_verdicts(
         ),
         confidence=_rounded(confidence),
         coverage=round(min(1.0, covered / sum(weights.values())), 6),
-        strengths=_unique(line for verdict in told for line in verdict.strengths)
-        + [note.sentence for part in scored.values() for note in part.evidence if note.grade == 1.0],
-        weaknesses=_unique(line for verdict in told for line in verdict.weaknesses)
-        + [
-            note.sentence
-            for part in scored.values()
-            for note in part.evidence
-            if note.grade is not None and note.grade < 0.5
-        ],
+        strengths=_lines((v.strengths for v in told), scored, lambda grade: grade == 1.0),
+        weaknesses=_lines((v.weaknesses for v in told), scored, lambda grade: grade < 0.5),
         dimensions=dimensions,
     )
 
@@ -107,5 +100,14 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _unique(lines: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(lines))
+def _lines(
+    told: Iterable[list[str]], scored: Mapping[str, DimensionFeedback], counts: Callable[[float], bool]
+) -> list[str]:
+    """What the judges said, then the checks whose grade counts; each sentence once."""
+    checked = [
+        note.sentence
+        for part in scored.values()
+        for note in part.evidence
+        if note.grade is not None and counts(note.grade)
+    ]
+    return list(dict.fromkeys([line for lines in told for line in lines] + checked))
