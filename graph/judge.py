@@ -11,7 +11,7 @@ from nodes.accept import accept
 from nodes.aggregate import aggregate
 from nodes.judge import judge
 from nodes.route import route
-from nodes.services import Services
+from nodes.services import Services, operator
 from prompts.dimensions import DIMENSIONS
 from state.graph_state import JudgedResponse, JudgeInput, JudgeOutput, JudgeState, JudgeTask, RunContext
 
@@ -46,5 +46,5 @@ def _wired(graph: StateGraph[Any, Any, Any, Any], services: Services) -> StateGr
     return graph
 
 
-graph = build_judge(Services()).compile(name="judge")
+graph = build_judge(operator).compile(name="judge")
 """For the server: the operator's recipe comes from the environment, checkpoints from langgraph.json."""

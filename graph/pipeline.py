@@ -16,7 +16,7 @@ from nodes.finish import finish
 from nodes.generate import generate
 from nodes.prepare import prepare
 from nodes.review import review
-from nodes.services import Services
+from nodes.services import Services, operator
 from nodes.train import train
 from state.graph_state import PipelineInput, PipelineOutput, PipelineState, RunContext
 
@@ -61,5 +61,5 @@ def build_pipeline(
     return graph
 
 
-graph = build_pipeline(Services()).compile(name="pipeline")
+graph = build_pipeline(operator).compile(name="pipeline")
 """For the server: the operator's recipe comes from the environment, checkpoints from langgraph.json."""

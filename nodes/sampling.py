@@ -15,6 +15,7 @@ from state.errors import GenerationError
 from state.keys import content_key, derived_seed, response_key
 from state.ledger import Policy, RunRow
 from state.records import PromptRow, SampleRow
+from training.generate import GenerateJob, GenerateTask, read_rows
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,14 @@ Missing = list[tuple[PromptRow, int]]
 class Made(Protocol):
     """One generated text, wherever it comes from."""
 
-    text: str
-    error: str | None
-    input_tokens: int
-    output_tokens: int
+    @property
+    def text(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
 
 
 async def sample(
@@ -85,8 +90,6 @@ async def sample(
 async def _from_weights(
     services: Services, run: RunRow, plan: Plan, missing: Missing, source: Weights, stage: str
 ) -> None:
-    from training.generate import GenerateJob, GenerateTask
-
     options = run.settings.policy
     # The job holds every sample of the plan, made or not: batches, and so seeds and texts, never depend on
     # where an earlier attempt was cut off.
@@ -99,8 +102,8 @@ async def _from_weights(
         seed=derived_seed(run.settings.pipeline.seed, plan.policy, plan.round),
     )
     folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
-    rows = await run_child("training.generate", job, folder, stage)
-    texts = {(row.id, row.variation): row for row in rows}
+    result = await run_child("training.generate", job, folder, stage)
+    texts = {(row.id, row.variation): row for row in await in_thread(read_rows, result)}
     made = [_sample(plan, prompt, variation, texts[prompt.key, variation]) for prompt, variation in missing]
     await in_thread(lambda: _keep(services, run, made, calls=0))
 

@@ -102,6 +102,10 @@ class Services:
             self._runs.clear()
 
 
+operator = Services()
+"""The server's services, shared by its graphs: one ledger, one pool, one embedded judge. Opens nothing yet."""
+
+
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run blocking work beside the event loop: files and SQLite may not block a server's loop."""
     return await asyncio.to_thread(function, *args, **kwargs)
