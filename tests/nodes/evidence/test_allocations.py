@@ -27,7 +27,8 @@ def _given(response: str, context: dict[str, Any] | None = None) -> dict[str, fl
         "CVS gets $300K, Amazon gets $400K, Walmart gets $350K and Target gets $150K.",
         "I would give $300K to CVS, $400K to Amazon, $350K to Walmart and $150K to Target.",
         "Spend $300K on CVS. Put $400K into Amazon. Use $350K for Walmart. Keep $150K for the Target app.",
-        "| Retailer | Amount |\n|---|---|\n| CVS | $300K |\n| Amazon | $400K |\n| Walmart | $350K |\n| Target | $150K |",
+        "| Retailer | Amount |\n|---|---|\n| CVS | $300K |\n"
+        "| Amazon | $400K |\n| Walmart | $350K |\n| Target | $150K |",
         "## CVS\nAmount: $300K\nWhy: health\n## Amazon\nAmount: $400K\n## Walmart\n$350K\n## Target\n$150K",
         "CVS (25%): $300K\nAmazon (33%): $400K\nWalmart: $350K (29%)\nTarget: $150K (13%)",
         "CVS 25%, Amazon 33.3333333%, Walmart 29.1666667%, Target 12.5%",

@@ -1,5 +1,6 @@
 """Each check on short cases made by hand: what it praises, what it blames, and where it stays silent."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ GOOD = (
     "Shift 10% to the strongest retailer."
 )
 
+PASTED = "\n".join(f"{name}: $1M because it has good reach here." for name in CONTEXT["retailers"])
+
 
 def _check(name: str, response: str, prompt: str = PROMPT, **context: Any) -> CheckResult:
     return CHECKS[name](collect_evidence(prompt, response, {**CONTEXT, **context}))
@@ -50,7 +53,7 @@ def _grade(name: str, response: str, prompt: str = PROMPT, **context: Any) -> fl
         ("retailers_have_amounts", "Nothing here.", 0, 0),
         ("retailers_have_reasons", GOOD, 0.9, 1),
         ("retailers_have_reasons", SPLIT, 0, 0.1),
-        ("retailers_have_reasons", "\n".join(f"{n}: $1M because it has good reach here." for n in CONTEXT["retailers"]), 0, 0.3),
+        ("retailers_have_reasons", PASTED, 0, 0.3),
         ("amounts_sum_to_budget", SPLIT, 1, 1),
         ("amounts_sum_to_budget", SPLIT.replace("200,000", "80,000"), 0.6, 0.7),
         ("amounts_sum_to_budget", SPLIT.replace("200,000", "1,000,000"), 0, 0.1),
@@ -228,7 +231,7 @@ def test_a_budgeting_response_climbs_step_by_step() -> None:
     assert scores[0] == 0
     assert scores[1] < 25, "a list of $1 is no answer"
     assert scores[-1] > 90
-    assert all(later - earlier > 1 for earlier, later in zip(scores, scores[1:], strict=False))
+    assert all(later - earlier > 1 for earlier, later in pairwise(scores))
 
 
 @pytest.mark.parametrize(
