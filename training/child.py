@@ -1,0 +1,81 @@
+"""The child's side of a job: reads it, reports progress, ends with its parent, and writes the result last."""
+
+import errno
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from state.errors import RlhfError
+from state.files import write_json
+
+Report = Callable[[dict[str, Any]], None]
+Job = TypeVar("Job", bound=BaseModel)
+
+_FULL = ("No space left", "os error 28", "PytorchStreamWriter failed", "file write failed", "File too large")
+"""How the libraries that write weights say that the disk is full."""
+
+
+def work(job_type: type[Job], run: Callable[[Job, Path, Report], dict[str, Any]]) -> None:
+    """Carry out the job in the folder that is the first argument; exits with status 1 and a last plain line."""
+    place = Path(sys.argv[1])
+    report = _reporter()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        described = json.loads((place / "job.json").read_text(encoding="utf-8"))
+        result = run(job_type.model_validate(described["job"]), place, report)
+        if _is_main():
+            write_json(place / "result.json", result)
+    except RlhfError as error:
+        _give_up(str(error))
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        _give_up(_plain(error))
+
+
+def _reporter() -> Report:
+    """Progress goes to the real standard output; everything libraries print goes to the log instead."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def report(line: dict[str, Any]) -> None:
+        if _is_main():
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+
+    return report
+
+
+def _is_main() -> bool:
+    """Under accelerate one process speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _end_with_parent() -> None:
+    """Standard input is a pipe whose other end only the parent holds: it closes when the parent dies."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _plain(error: Exception) -> str:
+    text = str(error)
+    no_room = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if no_room or any(sign in text for sign in _FULL):
+        return f"The disk is full or a file grew too large ({text.splitlines()[0]}): free space and resume the run."
+    if isinstance(error, MemoryError) or "not enough memory" in text or "out of memory" in text.lower():
+        return "Out of memory: lower batch_size or max_length, or free memory, and resume the run."
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"
+
+
+def _give_up(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+    # At once: interpreter shutdown would wait for library threads, and their words would come last in the log.
+    os._exit(1)

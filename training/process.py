@@ -1,0 +1,175 @@
+"""Runs a training-side job as a child process: one folder, one result, killed with its parent, done only once.
+
+    folder/KEY/job.json      what was asked; KEY is derived from it
+    folder/KEY/log.txt       all the child and its libraries had to say
+    folder/KEY/result.json   written last: a job that has it is never run again
+
+The child holds the lock of its folder, reports progress as JSON lines and ends when its parent does.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from pydantic import BaseModel
+
+from state.errors import GenerationError, RlhfError, TrainingError
+from state.files import write_json
+from state.keys import content_key
+
+Launcher = Literal["python", "accelerate"]
+Progress = Callable[[dict[str, Any]], None]
+
+_FAILURES: Mapping[str, type[RlhfError]] = {
+    "training.generate": GenerationError,
+    "training.fit": TrainingError,
+}
+_ROOT = Path(__file__).resolve().parent.parent
+_LOCK_WAIT = 30.0
+"""Seconds to wait for a child whose parent was killed: it needs a moment to notice."""
+_GRACE = 5.0
+"""Seconds a child that was told to stop may take before it is killed."""
+
+
+def run_job(
+    module: str,
+    job: BaseModel,
+    folder: Path,
+    on_progress: Progress,
+    *,
+    launcher: Launcher = "python",
+    stop: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Run `job` in `module` and return its result; one that is finished gives its result at once. Blocking.
+
+    `on_progress` gets the child's lines ({"done", "total", "detail", …}) in this thread. Setting `stop`, or an
+    exception out of `on_progress`, ends the child. Raises GenerationError or TrainingError with the child's
+    last words and where its log is.
+    """
+    failure = _FAILURES[module]
+    described = {"module": module, "job": job.model_dump(mode="json")}
+    place = folder / content_key(described)[:12]
+    result = place / "result.json"
+    if result.exists():
+        return _read(result)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / ".lock").open("w") as lock, (place / "log.txt").open("a", encoding="utf-8") as log:
+            _hold(lock, place, failure)
+            if result.exists():
+                return _read(result)
+            write_json(place / "job.json", described)
+            child = _start(module, place, lock, log, launcher)
+            _watch(child, on_progress, stop or threading.Event())
+    except OSError as error:
+        raise failure(f"The job in {place} cannot be started: {error.strerror or error}.") from error
+    if child.returncode == 0 and result.exists():
+        return _read(result)
+    raise failure(_last_words(child.returncode, place / "log.txt", stopped=bool(stop and stop.is_set())))
+
+
+def _hold(lock: IO[str], place: Path, failure: type[RlhfError]) -> None:
+    import fcntl
+
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise failure(f"Another process is at work in {place}: wait for it, or end it.") from error
+            time.sleep(0.1)
+
+
+def _start(
+    module: str, place: Path, lock: IO[str], log: IO[str], launcher: Launcher
+) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", module, str(place)]
+    if launcher == "accelerate":
+        start = ["-m", "accelerate.commands.launch", "-m", module, str(place)]
+        command = [sys.executable, *start]
+    search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": search,
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
+    # Waiting threads sleep instead of spinning: on a shared machine a spinning one keeps its partner from work.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        pass_fds=[lock.fileno()],
+        start_new_session=True,
+    )
+
+
+def _watch(child: "subprocess.Popen[str]", on_progress: Progress, stop: threading.Event) -> None:
+    """Hand on progress until the child ends; never leaves it running."""
+    assert child.stdout is not None, "the child's output is a pipe"
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read(stream: IO[str]) -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put(None)
+
+    reader = threading.Thread(target=read, args=(child.stdout,), daemon=True)
+    reader.start()
+    try:
+        while not stop.is_set():
+            try:
+                line = lines.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if line is None:
+                child.wait()
+                return
+            on_progress(json.loads(line))
+    finally:
+        _end(child)
+        reader.join()
+        child.stdout.close()
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    """Closing its input tells the child to go; whatever is left of its group is killed after the grace time."""
+    assert child.stdin is not None, "the child's input is a pipe"
+    child.stdin.close()
+    try:
+        child.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _read(result: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return value
+
+
+def _last_words(status: int, log: Path, *, stopped: bool) -> str:
+    if stopped:
+        return f"Stopped before it was finished; what is done is kept. Log: {log}"
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"The process was killed by {name}{hint}; resume the run and it goes on from there. Log: {log}"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    plain = [line.strip() for line in lines if line.strip()]
+    return f"{plain[-1] if plain else f'The process ended with status {status}.'} Log: {log}"
