@@ -89,8 +89,8 @@ class Services:
             if self._embedded is None:
                 from nodes.crews.embedded import EmbeddedServer
 
-                self._embedded = EmbeddedServer()
-            return self._embedded.start(endpoint)
+                self._embedded = EmbeddedServer(endpoint, self.home / "embedded.log")
+            return self._embedded.start()
 
     def close(self) -> None:
         """End the workers and the embedded server and release the ledger. Can be used again afterwards."""
