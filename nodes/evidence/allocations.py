@@ -17,6 +17,7 @@ from nodes.evidence.text import content_words, words
 MAX_IN_CLAUSE: Final = 60  # no honest sentence holds more; pairing compares each name with each amount
 
 NEXT_TO: Final = 4  # characters that may stand between a name and an amount that touch
+NEAR: Final = 25  # and between a name and an amount where there are fewer amounts than names
 
 # Names that are everyday words too: in lower case, or before these, they are not the retailer.
 _EVERYDAY: Final = frozenset(
@@ -137,7 +138,7 @@ class _Split:
     def read_clause(self, start: int, mentions: Sequence[Mention], found: Sequence[Amount]) -> None:
         for mention in mentions:
             self.anchors.setdefault(mention.name, mention)
-        amounts = [amount for amount in found if not self._echoes_budget(amount, mentions)]
+        amounts = [amount for amount in found if not self._echoes_budget(amount, mentions, found)]
         if not mentions:
             if self._heading and not _TOTAL.match(self.response, start):
                 self._assign(self._heading, amounts)
@@ -160,6 +161,8 @@ class _Split:
                 free.remove(near[-1])
         for index, mention in enumerate(mentions):
             until = mentions[index + 1].start if index + 1 < len(mentions) else len(self.response)
+            # a list of names before one amount gives it to none of them, unless the last name touches it
+            until = min(until, mention.end + NEAR) if len(mentions) > len(amounts) else until
             own = [amount for amount in free if mention.end <= amount.start < until]
             if self._assign(mention, own):
                 free = [amount for amount in free if amount not in own]
@@ -178,18 +181,21 @@ class _Split:
             value = next((self.facts.budget * share for share in shares), None)
         if value is None:
             return False
-        self.values[mention.name] = value
+        self.values[mention.name] = round(value, 2)
         self.anchors[mention.name] = mention
         return True
 
-    def _echoes_budget(self, amount: Amount, mentions: Sequence[Mention]) -> bool:
-        """Whether the amount only repeats the budget, as in "of the $1.2M budget"."""
+    def _is_budget(self, amount: Amount) -> bool:
         budget = self.facts.budget
-        if budget is None or amount.kind != "money" or abs(amount.value - budget) > 0.001 * budget:
+        return budget is not None and amount.kind == "money" and abs(amount.value - budget) <= 0.001 * budget
+
+    def _echoes_budget(self, amount: Amount, mentions: Sequence[Mention], found: Sequence[Amount]) -> bool:
+        """Whether the amount only repeats the budget, as in "20% of the $1.2M" or "the $1.2M budget"."""
+        if not self._is_budget(amount):
             return False
         if any(0 <= amount.start - mention.end <= NEXT_TO for mention in mentions):
             return False
-        if len({mention.name for mention in mentions}) > 1:
+        if len({mention.name for mention in mentions}) > 1 or not all(map(self._is_budget, found)):
             return True
         before = self.response[max(0, amount.start - 12) : amount.start].lower()
         around = self.response[max(0, amount.start - 25) : amount.end + 25]

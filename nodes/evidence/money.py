@@ -142,6 +142,8 @@ def _is_range(first: Amount, second: Amount, text: str) -> bool:
         return False
     if first.currency and second.currency and first.currency != second.currency:
         return False
+    if first.low > second.high and first.currency and second.currency:
+        return False  # "from $660K to $330K" names two amounts
     return second.kind != "number" or first.kind == "money"
 
 

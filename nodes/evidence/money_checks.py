@@ -1,7 +1,7 @@
 """Checks on a split of money: who gets what, does it add up, are the limits kept.
 
-Only plausible amounts earn credit: at least half a percent of the budget and not above it, so a list of
-"$1" earns as little as naming the retailers without amounts.
+Only plausible amounts earn full credit: at least half a percent of the budget and not above it, so a list of
+"$1" earns little more than naming the retailers.
 """
 
 import math
@@ -16,7 +16,7 @@ REASON_WORDS: Final = 5
 
 
 def retailers_have_amounts(evidence: Evidence) -> Grade:
-    """Share of the named retailers with a plausible amount; a mention or a silly amount counts a third."""
+    """Share of the named retailers with a plausible amount; a silly amount counts half, a mention a third."""
     wanted = evidence.facts.retailers
     if not wanted:
         return Grade(None, "No retailers are named in the prompt.")
@@ -28,7 +28,7 @@ def retailers_have_amounts(evidence: Evidence) -> Grade:
             missing.append(name)
             earned += 0 if allocation is None else 0.33
         else:
-            earned += 1.0 if _plausible(allocation.amount, evidence) else 0.33
+            earned += 1.0 if _plausible(allocation.amount, evidence) else 0.5
     if missing:
         return Grade(earned / len(wanted), f"No amount for {_list(missing)}.")
     if earned < len(wanted):
@@ -71,15 +71,19 @@ def nothing_above_budget(evidence: Evidence) -> Grade:
     budget = evidence.facts.budget
     if budget is None:
         return Grade(None, "No budget is known.")
-    money = [a for a in evidence.amounts if a.kind == "money" and a.high >= SMALLEST_SHARE * budget]
-    if not money:
+    held = [(a.high, (a.start, a.end)) for a in evidence.amounts if a.kind == "money"]
+    held = held or [
+        (a.amount, (a.start, a.end)) for a in evidence.allocations.values() if a.amount is not None
+    ]
+    held = [(value, span) for value, span in held if value >= SMALLEST_SHARE * budget]
+    if not held:
         return Grade(
             0.0 if evidence.facts.retailers else None, "There are no amounts to hold against the budget."
         )
-    above = [amount for amount in money if amount.high > budget * (1 + ROUNDING)]
+    above = [(value, span) for value, span in held if value > budget * (1 + ROUNDING)]
     if above:
-        sentence = f"{_money(above[0].high, evidence)} is above the budget of {_money(budget, evidence)}."
-        return Grade(1 - len(above) / len(money), sentence, (above[0].start, above[0].end))
+        sentence = f"{_money(above[0][0], evidence)} is above the budget of {_money(budget, evidence)}."
+        return Grade(1 - len(above) / len(held), sentence, above[0][1])
     return Grade(1.0, f"No amount is above {_money(budget, evidence)}.")
 
 

@@ -54,6 +54,8 @@ def test_a_split_is_read(response: str) -> None:
         ("CVS is a drugstore. Amazon gets $400K.", {"Amazon": 400_000}),
         ("CVS\nTotal: $1.2M", {}),
         ("CVS: $1.2M", {"CVS": 1_200_000}),
+        ("CVS: 20% of $1.2M = 0.2 * $1.2M = $240,000", {"CVS": 240_000}),
+        ("CVS, Amazon and Target lowered their budgets from $660K to $330K.", {}),
         ("CVS: $300K. Later CVS may get $500K.", {"CVS": 300_000}),
         ("CVSX: $300K, Amazonia: $400K", {}),
         ("", {}),
