@@ -126,5 +126,5 @@ def _print_one(feedback: "Feedback") -> None:
         ("Weaknesses", feedback.weaknesses),
         ("For review because", feedback.review_reasons),
     ):
-        for line in lines:
-            console.print(Text(f"{title}: {line}"))
+        if lines:
+            console.print(Text("\n  - ".join([f"{title}:", *lines])))

@@ -50,7 +50,7 @@ def verdict(status: str = "scored", score: float | None = 60.0, calls: int = 1) 
         key="v" * 24,
         response_key="r" * 24,
         dimension="clarity",
-        status=status,  # type: ignore[arg-type]
+        status=status,
         score=score,
         failure=None if status == "scored" else FailureKind.TIMEOUT,
         model="local",
