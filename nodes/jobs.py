@@ -26,7 +26,7 @@ async def run_child(
     stop = threading.Event()
 
     def progress(line: dict[str, Any]) -> None:
-        tell({"detail": "", **line, "stage": stage})
+        tell({**line, "stage": stage, "detail": line.get("detail") or what})
 
     try:
         return await in_thread(run_job, module, job, folder, progress, launcher=launcher, stop=stop)

@@ -102,7 +102,7 @@ async def _from_weights(
         seed=derived_seed(run.settings.pipeline.seed, plan.policy, plan.round),
     )
     folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
-    result = await run_child("training.generate", job, folder, stage)
+    result = await run_child("training.generate", job, folder, stage, f"{plan.policy} responses")
     texts = {(row.id, row.variation): row for row in await in_thread(read_rows, result)}
     made = [_sample(plan, prompt, variation, texts[prompt.key, variation]) for prompt, variation in missing]
     await in_thread(lambda: _keep(services, run, made, calls=0))
@@ -123,7 +123,7 @@ async def _from_endpoint(
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
         await in_thread(lambda: _keep(services, run, [_sample(plan, prompt, variation, answer)], calls=1))
         done += 1
-        tell({"stage": stage, "done": done, "total": len(missing), "detail": ""})
+        tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
 
     async with asyncio.TaskGroup() as group:
         for prompt, variation in missing:

@@ -22,7 +22,7 @@ async def train(state: PipelineState, runtime: Runtime[RunContext], *, services:
     run = await in_thread(services.run, state["run_id"])
     job = await in_thread(_job, services, run, state["round"])
     folder = (await in_thread(services.run_folder, run.run_id)) / f"train-{state['round']}"
-    result = await run_child("training.fit", job, folder, "training", run.settings.training.launcher)
+    result = await run_child("training.fit", job, folder, "training", launcher=run.settings.training.launcher)
     stage = TrainingStage(adapter_path=result["adapter_path"], metrics=result["metrics"])
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "training", stage))
     return {}

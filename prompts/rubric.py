@@ -67,7 +67,7 @@ class CapSpec(_Frozen):
 class DimensionRubric(_Frozen):
     """One dimension: its question, an anchor for each level 0 to 5, and the checks that inform it.
 
-    A response below the acceptance threshold on a `veto` dimension can never be chosen.
+    A response that scores far too low on a `veto` dimension can never be chosen (nodes/aggregate.py says how low).
     """
 
     weight: float | None = Field(default=None, gt=0, le=1, strict=True)

@@ -1,10 +1,13 @@
 """The graphs' state: a persisted format, so it stays small — ids, counters and decisions, never texts."""
 
 import operator
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels import EphemeralValue
 from pydantic import BaseModel, ConfigDict, Field
+
+# Pydantic, which derives the JSON schemas Studio shows, needs this TypedDict before Python 3.12.
+from typing_extensions import TypedDict
 
 from state.errors import SettingsError
 from state.settings import GateMode, ReviewMode, Settings

@@ -40,7 +40,7 @@ def store(output_dir: Path, name: str, adapter: Path, manifest: Mapping[str, Any
     """Copy a trained adapter into the registry as its next version.
 
     `manifest` must hold `run_id`, `round` and `base_model`: storing the same round of the same run again
-    returns the version that is there. Raises DeploymentError if the adapter is not safetensors or the folder cannot be written.
+    returns the version that is there. DeploymentError if it is no safetensors or the folder cannot be written.
     """
     check_adapter(adapter)
     home = output_dir / checked_name(name, "Adapter name")

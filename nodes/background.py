@@ -1,0 +1,48 @@
+"""A thread with an event loop of its own: work that any loop may await and none is blocked by."""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs coroutines for callers on any thread and loop, until `close` or the end of the process."""
+
+    def __init__(self, name: str) -> None:
+        # Not asyncio.new_event_loop: a server may have set a policy whose loops differ.
+        self._loop = asyncio.SelectorEventLoop() if os.name == "posix" else asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+        self.closed = False
+        atexit.register(self.close)
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work` on the background loop, in the caller's context; cancelling the await cancels it."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def cancel_all(self) -> None:
+        """Cancel what is under way and wait until it has ended. Blocks."""
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
+
+    def close(self) -> None:
+        """Cancel what is under way and end the thread. Blocks for a moment; a second call does nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        atexit.unregister(self.close)
+        self.cancel_all()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
