@@ -16,9 +16,12 @@ async def run_child(
     job: BaseModel,
     folder: Path,
     stage: str,
+    what: str = "",
     launcher: Literal["python", "accelerate"] = "python",
 ) -> dict[str, Any]:
     """Run a training job to its end and return its result; a job done before gives the same result at once.
+
+    Progress is told under `stage`; `what` says what is counted where the job itself does not.
 
     A cancelled node stops its child. Raises what the job raises (TrainingError, GenerationError).
     """
