@@ -20,25 +20,35 @@ async def judge(
 
     Raises EndpointError when the endpoint cannot serve any judgement at all.
     """
-    settings, response, known = await in_thread(_look_up, services, state, runtime, dimension)
+    known = await in_thread(_known, services, state, runtime, dimension)
     if known is not None:
         return {"verdicts": {dimension: known.key}}
-    endpoint = await in_thread(services.judge_endpoint, settings)
-    reply = await services.pool.judge(_request(response, dimension, settings.judge, endpoint))
-    verdict = _verdict(reply, response, dimension, settings.judge)
+    response, request, settings = await in_thread(_question, services, state, runtime, dimension)
+    pool = await in_thread(lambda: services.pool)
+    verdict = _verdict(await pool.judge(request), response, dimension, settings.judge)
     await in_thread(lambda: services.ledger.add_verdict(state.get("run_id"), verdict, cached=False))
     return {"verdicts": {dimension: verdict.key}}
 
 
-def _look_up(
+def _known(
     services: Services, state: JudgeState, runtime: Runtime[RunContext], dimension: str
-) -> tuple[Settings, ResponseRow, Verdict | None]:
+) -> Verdict | None:
+    """The finished verdict, if this question was asked before; noted as found in the run's usage."""
     settings = settings_of(services, state, runtime)
     response = services.ledger.response(state["response_id"])
     known = services.ledger.verdict(key_of(response, dimension, settings.judge))
     if known is not None:
         services.ledger.add_verdict(state.get("run_id"), known, cached=True)
-    return settings, response, known
+    return known
+
+
+def _question(
+    services: Services, state: JudgeState, runtime: Runtime[RunContext], dimension: str
+) -> tuple[ResponseRow, JudgeRequest, Settings]:
+    settings = settings_of(services, state, runtime)
+    response = services.ledger.response(state["response_id"])
+    endpoint = services.judge_endpoint(settings)
+    return response, _request(response, dimension, settings.judge, endpoint), settings
 
 
 def key_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
