@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -13,7 +13,9 @@ T = TypeVar("T")
 class Background:
     """Runs coroutines for callers on any thread and loop, until `close` or the end of the process."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, farewell: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """`farewell` is run on the loop last of all, for what has to be closed there."""
+        self._farewell = farewell
         # Not asyncio.new_event_loop: a server may have set a policy whose loops differ.
         self._loop = asyncio.SelectorEventLoop() if os.name == "posix" else asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
@@ -36,6 +38,8 @@ class Background:
         self.closed = True
         atexit.unregister(self.close)
         self.cancel_all()
+        if self._farewell is not None:
+            asyncio.run_coroutine_threadsafe(self._farewell(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

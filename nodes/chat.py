@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from nodes.background import Background
 from nodes.crews.lane import Lane, Patience
 from nodes.crews.protocol import new_client, problem_of_status, retry_after, shown_address, without_keys
@@ -39,46 +41,63 @@ async def chat(endpoint: Endpoint, prompt: str, seed: int, patience: Patience | 
     clients live on a background thread. Raises EndpointError when the endpoint refuses everybody or is
     down, SettingsError when its key's variable is unset.
     """
-    return await _background().run(_chat(endpoint, endpoint.key(), prompt, seed, patience or Patience()))
+    writers = _writers()
+    return await writers.background.run(
+        writers.write(endpoint, endpoint.key(), prompt, seed, patience or Patience())
+    )
 
 
 @functools.cache
-def _background() -> Background:
-    return Background("chat")
+def _writers() -> "_Writers":
+    return _Writers()
 
 
-async def _chat(endpoint: Endpoint, key: str | None, prompt: str, seed: int, patience: Patience) -> Generated:
-    lane = _lane(endpoint.model, endpoint.base_url, endpoint.concurrency, patience)
-    model = await asyncio.to_thread(_model, endpoint, key)  # imports, and reads certificates
-    return await lane.run(prompt, lambda: _attempt(model, endpoint, key, prompt, seed))
+class _Writers:
+    """The process's chat models with their clients and lanes; all but the constructor runs on one background loop."""
 
+    def __init__(self) -> None:
+        self.background = Background("chat", self._close)
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._models: dict[tuple[Endpoint, str | None], Any] = {}
+        self._lanes: dict[tuple[str, str | None, int, Patience], Lane] = {}
 
-@functools.cache
-def _lane(model: str, base_url: str | None, concurrency: int, patience: Patience) -> Lane:
-    return Lane(concurrency, patience)
+    async def write(
+        self, endpoint: Endpoint, key: str | None, prompt: str, seed: int, patience: Patience
+    ) -> Generated:
+        way = (endpoint.model, endpoint.base_url, endpoint.concurrency, patience)
+        if way not in self._lanes:
+            self._lanes[way] = Lane(endpoint.concurrency, patience)
+        if (endpoint, key) not in self._models:
+            # In a thread: it imports, and reads certificates.
+            model = await asyncio.to_thread(self._model, endpoint, key)
+            self._models.setdefault((endpoint, key), model)
+        model = self._models[endpoint, key]
+        return await self._lanes[way].run(prompt, lambda: _attempt(model, endpoint, key, prompt, seed))
 
+    def _model(self, endpoint: Endpoint, key: str | None) -> Any:
+        from langchain.chat_models import init_chat_model
 
-@functools.lru_cache(maxsize=16)
-def _model(endpoint: Endpoint, key: str | None) -> Any:
-    from langchain.chat_models import init_chat_model
+        base_url = endpoint.base_url or ""
+        client = self._clients.setdefault(base_url, new_client(base_url))
+        # LangChain renames max_tokens to max_completion_tokens, which only OpenAI itself is sure to know.
+        most = {"max_tokens": endpoint.max_tokens}
+        limit: dict[str, Any] = most if endpoint.provider == "openai" else {"extra_body": most}
+        return init_chat_model(
+            endpoint.model,
+            model_provider="openai",
+            base_url=endpoint.base_url,
+            api_key=key or "none",
+            temperature=endpoint.temperature,
+            timeout=endpoint.timeout,
+            max_retries=0,
+            disable_streaming=True,
+            http_async_client=client,
+            **limit,
+        )
 
-    # LangChain renames max_tokens to max_completion_tokens, which only OpenAI itself is sure to know.
-    openai = endpoint.provider == "openai"
-    limit: dict[str, Any] = (
-        {"max_tokens": endpoint.max_tokens} if openai else {"extra_body": {"max_tokens": endpoint.max_tokens}}
-    )
-    return init_chat_model(
-        endpoint.model,
-        model_provider="openai",
-        base_url=endpoint.base_url,
-        api_key=key or "none",
-        temperature=endpoint.temperature,
-        timeout=endpoint.timeout,
-        max_retries=0,
-        disable_streaming=True,
-        http_async_client=new_client(endpoint.base_url or ""),
-        **limit,
-    )
+    async def _close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
 
 
 async def _attempt(model: Any, endpoint: Endpoint, key: str | None, prompt: str, seed: int) -> Generated:

@@ -11,7 +11,7 @@ import asyncio
 import math
 import random
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +23,11 @@ from state.records import FailureKind
 
 FATAL: Final = frozenset({401, 403, 404})
 """Statuses after which nothing at an address can succeed: wrong key, wrong address or unknown model."""
+
+
+_ENDPOINTS_FAULT: Final = frozenset(
+    {FailureKind.RATE_LIMITED, FailureKind.ENDPOINT_ERROR, FailureKind.TIMEOUT}
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Lane:
         self._patience = patience
         self._concurrency = concurrency
         self._limit = float(concurrency)  # falls with rate limits, grows again with successes
-        self._under_way = 0
+        self._groups: Counter[str] = Counter()  # calls under way
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._opens = 0.0  # monotonic time before which nobody passes
         self._timer: asyncio.TimerHandle | None = None
@@ -87,52 +92,47 @@ class Lane:
         while True:
             async with self._turn(group):
                 outcome = await attempt()
-            problem = outcome.problem
-            if problem is None or problem.kind not in (
-                FailureKind.RATE_LIMITED,
-                FailureKind.ENDPOINT_ERROR,
-                FailureKind.TIMEOUT,
-            ):
-                self._answered()
-                return outcome
-            failures += 1
-            last = problem.final or failures >= self._patience.tries(problem.kind)
-            wait = problem.retry_after
-            if wait is None:
-                wait = self._patience.wait(failures)
-            elif wait > self._patience.longest_retry_after:
-                last = True
-            self._refused(problem, wait, last)
-            if down.done():  # while this call was under way
+                problem = outcome.problem
+                if problem is None or problem.kind not in _ENDPOINTS_FAULT:
+                    self._answered()
+                    return outcome
+                failures += 1
+                wait, last = self._next(problem, failures)
+                self._refused(problem, wait, last)
+            if not last and not down.done():
+                await asyncio.wait([down], timeout=wait)
+            if down.done():
                 raise EndpointError(str(down.exception()))
             if last:
                 return outcome
-            if (await asyncio.wait([down], timeout=wait))[0]:
-                raise EndpointError(str(down.exception()))
 
     @asynccontextmanager
     async def _turn(self, group: str) -> AsyncIterator[None]:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(group, deque()).append(place)
+        if self._groups[group]:  # its siblings are being served: come right after them
+            self._waiting.move_to_end(group, last=False)
         self._admit()
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                self._leave()
+                self._leave(group)
             raise
         try:
             yield
         finally:
-            self._leave()
+            self._leave(group)
 
-    def _leave(self) -> None:
-        self._under_way -= 1
+    def _leave(self, group: str) -> None:
+        self._groups[group] -= 1
+        if not self._groups[group]:
+            del self._groups[group]
         self._admit()
 
     def _admit(self) -> None:
         """Let the next ones pass while there is room; come back later if the lane is paused."""
-        while self._waiting and self._under_way < max(1, math.floor(self._limit)):
+        while self._waiting and self._groups.total() < max(1, math.floor(self._limit)):
             pause = self._opens - time.monotonic()
             if pause > 0:
                 if self._timer is None:
@@ -143,12 +143,19 @@ class Lane:
             if not places:
                 del self._waiting[group]
             if not place.done():
-                self._under_way += 1
+                self._groups[group] += 1
                 place.set_result(None)
 
     def _reopen(self) -> None:
         self._timer = None
         self._admit()
+
+    def _next(self, problem: Problem, failures: int) -> tuple[float, bool]:
+        """Seconds until the next try, and whether there is none."""
+        last = problem.final or failures >= self._patience.tries(problem.kind)
+        if problem.retry_after is None:
+            return self._patience.wait(failures), last
+        return problem.retry_after, last or problem.retry_after > self._patience.longest_retry_after
 
     def _answered(self) -> None:
         self._failures = 0

@@ -128,11 +128,13 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             completion = await self._complete(client, asked, structured=False)
             return str(completion.choice["message"].get("content") or "")
         compact = self._request is not None and self._request.style == "compact"
+        # The embedded model writes one digit whatever it is told: a repair would bring nothing new.
+        hopeless = compact and self._endpoint.provider == "local"
         completion = await self._complete(client, asked, structured=True)
         try:
             return read_choice(completion.choice, compact)
         except Unreadable as unreadable:
-            if unreadable.kind is FailureKind.REFUSED:
+            if hopeless or unreadable.kind is FailureKind.REFUSED:
                 raise CallFailed(_unusable(unreadable)) from unreadable
             complaint = f"That is not usable: {unreadable}. Answer again, in exactly the form asked for."
         said = str(completion.choice["message"].get("content") or "(nothing)")[:4000]
@@ -184,7 +186,8 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             seed=(request.seed if request else 0) + self._sample,
         )
         if compact and embedded:
-            result |= {"grammar": _ONE_DIGIT, "cache_prompt": True}
+            # Beside all the words a tiny model would rather say, the six digits are seldom among 20 tokens.
+            result |= {"grammar": _ONE_DIGIT, "cache_prompt": True, "top_logprobs": 100}
         return result
 
     def next_sample(self) -> None:

@@ -1,11 +1,11 @@
 """The crew pool: judge requests from any thread and any event loop, served by warm crews in worker processes."""
 
-import asyncio
 import atexit
-import os
-import threading
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+from nodes.background import Background
 from nodes.crews.lane import Lane, Patience
 from nodes.crews.process import default_workers
 from nodes.crews.requests import Attempt, JudgeReply, JudgeRequest
@@ -15,11 +15,7 @@ from state.records import Usage
 
 
 class CrewPool:
-    """Workers start with the first request and end with `close`, or with this process however it ends.
-
-    All work happens on a thread of the pool's own with an event loop of its own, so `judge` never blocks
-    the loop that awaits it.
-    """
+    """Workers start with the first request and end with `close`, or with this process however it ends."""
 
     def __init__(self, workers: int, storage: Path, patience: Patience | None = None) -> None:
         """`workers`: processes at most, 0 for one per core and four at most. `storage`: folder for logs."""
@@ -28,11 +24,7 @@ class CrewPool:
         self._patience = patience or Patience()
         self._staff: Staff | None = None
         self._lanes: dict[tuple[str, str | None, int], Lane] = {}
-        self._closed = False
-        # Not asyncio.new_event_loop: a server may have set a policy whose loops differ.
-        self._loop = asyncio.SelectorEventLoop() if os.name == "posix" else asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="crew-pool", daemon=True)
-        self._thread.start()
+        self._background = Background("crew-pool")
         atexit.register(self.close)
 
     async def judge(self, request: JudgeRequest) -> JudgeReply:
@@ -42,26 +34,35 @@ class CrewPool:
         variable is unset, JudgingError when no worker starts or the pool is closed.
         """
         request.endpoint.key()
-        if self._closed:
+        if self._background.closed:
             raise JudgingError("The judges are closed; start the run again.")
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._judge(request), self._loop))
+        return await self._background.run(self._judge(request))
 
     def worker_pids(self) -> list[int]:
         """Process ids of the workers alive."""
-        return [worker.pid for worker in self._staff.workers] if self._staff else []
+        workers = self._staff.workers if self._staff else []
+        return [worker.pid for worker in workers if worker.pid is not None]
 
     def close(self) -> None:
-        """End the workers and the thread; requests under way are cancelled. Blocks for a moment."""
-        if self._closed:
+        """End the workers; requests under way are cancelled. Blocks for a moment."""
+        if self._background.closed:
             return
-        self._closed = True
         atexit.unregister(self.close)
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
-        for worker in self._staff.workers if self._staff else []:
+        self._background.cancel_all()
+        workers = self._staff.workers if self._staff else []
+        for worker in workers:
+            worker.dismiss()
+        for worker in workers:
             worker.wait(5.0)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._background.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     async def _judge(self, request: JudgeRequest) -> JudgeReply:
         staff = self._staff = self._staff or Staff(self._most, self._storage)
@@ -79,11 +80,3 @@ class CrewPool:
 
         outcome = await self._lanes[address].run(request.response_key, attempt)
         return outcome.reply.model_copy(update={"usage": spent})
-
-    async def _end(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        if self._staff:
-            self._staff.close()

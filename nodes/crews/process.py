@@ -1,4 +1,4 @@
-"""A worker process as its parent holds it: started, written to and read from by threads, so on any event loop."""
+"""A worker process as its parent holds it: started, written to and read from by threads, so no loop is blocked."""
 
 import asyncio
 import json
@@ -24,37 +24,22 @@ class WorkerProcess:
         heard: Callable[["WorkerProcess", dict[str, Any]], None],
         ended: Callable[["WorkerProcess"], None],
     ) -> None:
-        """Start the process. `heard` gets every message, `ended` is called once, when it is gone."""
+        """Begin to start the process. `heard` gets every message, `ended` is called once, when it is gone."""
         self.log = log
+        self.environment = dict(environment)
         self.ready = False
         self.retired = False
         self.requests: dict[int, asyncio.Future[dict[str, Any]]] = {}
         """What is under way on this worker, kept by its staff: number → where the answer goes."""
-        self.environment = dict(environment)
+        self.pid: int | None = None
+        """None until the process has started."""
+        self.last_words = ""
+        """The last line of the log, once the process has ended."""
         self._heard, self._ended = heard, ended
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                # -P: a folder named nodes or state where the user happens to stand must not be imported
-                [sys.executable, "-P", "-m", "nodes.crews.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=self.environment,
-                start_new_session=True,  # Ctrl-C is for the parent, which then closes our stdin
-            )
-        self._threads = [
-            threading.Thread(target=target, name="judge-worker", daemon=True)
-            for target in (self._write, self._read)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._live, name="judge-worker", daemon=True)
+        self._thread.start()
 
     def ask(self, number: int, request: JudgeRequest) -> None:
         """Send a request; never blocks."""
@@ -64,35 +49,60 @@ class WorkerProcess:
         """Tell the worker to drop a request."""
         self._send({"cancel": number})
 
-    def close(self) -> None:
-        """End the process by ending its stdin; never blocks."""
+    def dismiss(self) -> None:
+        """End the process by ending its stdin; never blocks, drops what is under way."""
+        self.retired = True
         self._outbox.put(None)
 
     def kill(self) -> None:
         """End a process that does not listen."""
-        self._process.kill()
+        if self._process is not None:
+            self._process.kill()
 
     def wait(self, timeout: float) -> None:
-        """Wait for the end, in the end by force."""
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        for thread in self._threads:
-            thread.join()
-
-    def last_words(self) -> str:
-        """The last line of its log."""
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        except OSError:
-            return ""
-        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+        """Wait for the end, after `timeout` seconds by force."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self.kill()
+            self._thread.join()
 
     def _send(self, message: dict[str, Any]) -> None:
         self._outbox.put(json.dumps(message).encode() + b"\n")
 
+    def _live(self) -> None:
+        try:
+            self._run()
+        except OSError as error:
+            self.last_words = f"{self.log.parent}: {error.strerror}"
+        self._ended(self)
+
+    def _run(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w+b") as words:
+            # -P: a folder named nodes or state where the user happens to stand must not be imported.
+            # A session of its own: Ctrl-C is for the parent, which then ends our stdin.
+            with subprocess.Popen(
+                [sys.executable, "-P", "-m", "nodes.crews.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=words,
+                env=self.environment,
+                start_new_session=True,
+            ) as self._process:
+                self.pid = self._process.pid
+                writer = threading.Thread(target=self._write, name="judge-worker-in", daemon=True)
+                writer.start()
+                assert self._process.stdout is not None
+                for line in self._process.stdout:
+                    self._heard(self, json.loads(line))
+                self._outbox.put(None)
+                writer.join()
+            words.seek(0)
+            lines = words.read().decode("utf-8", "replace").split("\n")
+            self.last_words = next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+
     def _write(self) -> None:
+        assert self._process is not None
         assert self._process.stdin is not None
         try:
             with self._process.stdin as pipe:
@@ -100,16 +110,7 @@ class WorkerProcess:
                     pipe.write(line)
                     pipe.flush()
         except OSError:
-            return  # the process is gone; the reader tells
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as pipe:
-            for line in pipe:
-                self._heard(self, json.loads(line))
-        self._outbox.put(None)
-        self._process.wait()
-        self._ended(self)
+            return  # the process is gone, as the other thread sees too
 
 
 def default_workers() -> int:

@@ -139,7 +139,11 @@ async def send(client: httpx.AsyncClient, endpoint: Endpoint, request: Mapping[s
     except httpx.HTTPError as error:
         raise CallFailed(_broken(f"{where} broke the connection ({type(error).__name__}).")) from error
     if answer.status_code != 200:
-        raise _refusal(endpoint, answer, key)
+        told = _complaint(answer, key)
+        if answer.status_code in (400, 422):
+            raise Rejected(told)
+        wait = retry_after(answer.headers)
+        raise CallFailed(problem_of_status(endpoint, answer.status_code, told, wait))
     return _completion(answer, where)
 
 
@@ -173,26 +177,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _refusal(endpoint: Endpoint, answer: httpx.Response, key: str | None) -> Exception:
-    status = answer.status_code
+def problem_of_status(endpoint: Endpoint, status: int, told: str, wait: float | None) -> Problem:
+    """What an HTTP status other than 200 means; `told` is the server's complaint, `wait` its Retry-After."""
     where = shown_address(endpoint)
-    told = _complaint(answer, key)
-    if status in (400, 422):
-        return Rejected(told)
+    kind = FailureKind.ENDPOINT_ERROR
     if status == 429:
-        return CallFailed(
-            Problem(
-                kind=FailureKind.RATE_LIMITED,
-                message=f"{where} limits the rate of calls (HTTP 429).",
-                status=status,
-                retry_after=retry_after(answer.headers),
-            )
-        )
-    if status in (408, 504):
-        return CallFailed(
-            Problem(kind=FailureKind.TIMEOUT, message=f"{where} timed out (HTTP {status}).", status=status)
-        )
-    if status in (401, 403):
+        kind = FailureKind.RATE_LIMITED
+        message = f"{where} limits the rate of calls (HTTP 429){': ' + told if told else ''}."
+    elif status in (408, 504):
+        kind = FailureKind.TIMEOUT
+        message = f"{where} timed out (HTTP {status})."
+    elif status in (401, 403):
         way = (
             f"check {endpoint.api_key_env}"
             if endpoint.api_key_env
@@ -203,15 +198,8 @@ def _refusal(endpoint: Endpoint, answer: httpx.Response, key: str | None) -> Exc
         message = f"{where} is not found (HTTP 404): check model and base_url."
     else:
         message = f"{where} answered HTTP {status}{': ' + told if told else ''}."
-    return CallFailed(
-        Problem(
-            kind=FailureKind.ENDPOINT_ERROR,
-            message=message,
-            status=status,
-            retry_after=retry_after(answer.headers),
-            final=status < 500 and status not in (409, 425),
-        )
-    )
+    final = (status < 500 and status not in (408, 409, 425, 429)) or "exceeded your current quota" in told
+    return Problem(kind=kind, message=message, status=status, retry_after=wait, final=final)
 
 
 def _complaint(answer: httpx.Response, key: str | None) -> str:
@@ -229,7 +217,7 @@ def without_keys(text: str, key: str | None) -> str:
     """`text` with the key, and anything that looks like one, blotted out."""
     if key:
         text = text.replace(key, "[key]")
-    return re.sub(r"\b(?:sk|pk|key|Bearer)[-_ ][\w*.\-]{6,}", "[key]", text)
+    return re.sub(r"\b(?:(?:sk|pk|key)[-_]|Bearer )[\w*.\-]{6,}", "[key]", text)
 
 
 def _completion(answer: httpx.Response, where: str) -> Completion:

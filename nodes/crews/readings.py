@@ -21,7 +21,7 @@ _DIGITS: Final = frozenset("012345")
 MIN_MASS: Final = 0.5
 """Probability the digits 0–5 must carry together before their distribution is believed in a JSON answer."""
 
-MIN_COMPACT_MASS: Final = 0.02
+MIN_COMPACT_MASS: Final = 0.01
 """The same for a bare level: a tiny model that wants to chat still prefers one digit to another."""
 
 _WIDEST: Final = 2.5

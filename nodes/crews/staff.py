@@ -80,12 +80,6 @@ class Staff:
         message = "The judge's worker process died twice on this request."
         return failed(Problem(kind=FailureKind.ENDPOINT_ERROR, message=message, final=True))
 
-    def close(self) -> None:
-        """End all workers; what they had under way fails as cancelled."""
-        for worker in self._workers:
-            worker.retired = True
-            worker.close()
-
     async def _choose(self, endpoint: Endpoint) -> WorkerProcess:
         """The ready worker with the least to do; hires up to what the endpoint's concurrency can use."""
         while True:
@@ -124,7 +118,7 @@ class Staff:
 
     def _let_go(self, worker: WorkerProcess) -> None:
         if worker.retired and not worker.requests:
-            worker.close()
+            worker.dismiss()
 
     def _on_message(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
         if "ready" in message:
@@ -143,12 +137,8 @@ class Staff:
             self._false_starts += 1
         if self._false_starts >= _FALSE_STARTS:
             self._false_starts = 0
-            words = worker.last_words()
-            self._announce(
-                JudgingError(
-                    f"The judges' worker processes do not start: {words or 'see ' + str(worker.log)}"
-                )
-            )
+            words = worker.last_words or f"see {worker.log}"
+            self._announce(JudgingError(f"The judges' worker processes do not start: {words}"))
         else:
             self._announce()
 

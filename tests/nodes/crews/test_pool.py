@@ -1,0 +1,311 @@
+"""The pool with real worker processes and a scripted endpoint: every fault there is, and life on any event loop."""
+
+import asyncio
+import itertools
+import os
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from blockbuster import blockbuster_ctx
+
+from nodes.crews.pool import CrewPool
+from nodes.crews.requests import JudgeReply
+from state.errors import EndpointError, JudgingError, SettingsError
+from state.records import FailureKind
+from tests import scripted_endpoint as scripted
+from tests.nodes.crews.conftest import HASTE, Ask
+from tests.scripted_endpoint import Reply, Request, Script, ScriptedEndpoint
+
+DIMENSIONS = ("accuracy", "brand_alignment", "compliance", "clarity", "actionability")
+
+
+def steady(level: int) -> Script:
+    return lambda request: scripted.verdict_reply(request, level)
+
+
+async def test_a_judgement_comes_back_scored_with_its_reasons(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    endpoint.script = steady(4)
+    reply = await pool.judge(ask())
+    assert (reply.status, reply.method) == ("scored", "logprobs")
+    assert reply.score is not None
+    assert 60 < reply.score < 90
+    assert reply.rationale == "The plan has substance for level 4."
+    assert (reply.strengths, reply.weaknesses) == (["It names amounts."], ["It could name owners."])
+    assert (reply.usage.calls, endpoint.count()) == (1, 1)
+    assert reply.usage.input_tokens > 0
+
+
+async def test_the_level_comes_first_or_last_as_asked(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    for reasoning in (False, True):
+        await pool.judge(ask(reasoning=reasoning))
+    orders = [list(body["response_format"]["json_schema"]["schema"]["properties"]) for body in endpoint.calls]
+    assert [order.index("level") for order in orders] == [0, 3]
+
+
+async def test_a_compact_judge_is_asked_for_a_digit_only(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    endpoint.script = steady(5)
+    reply = await pool.judge(ask(style="compact"))
+    assert (reply.status, reply.method) == ("scored", "logprobs")
+    assert endpoint.calls[0]["max_tokens"] == 2
+    assert "response_format" not in endpoint.calls[0]
+
+
+async def test_the_five_dimensions_of_a_response_go_back_to_back(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    requests = [ask(number, name, concurrency=1) for name in DIMENSIONS for number in range(4)]
+    await asyncio.gather(*map(pool.judge, requests))
+    order = [str(body["messages"][1]["content"]).split(".")[0] for body in endpoint.calls]
+    assert sum(one != other for one, other in itertools.pairwise(order)) == 3
+    assert endpoint.most_at_once == 1
+
+
+async def test_concurrency_is_bounded_over_all_workers(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    eight_at_once = threading.Barrier(8)
+
+    def together(request: Request) -> Reply:
+        eight_at_once.wait(60)
+        return scripted.default_script(request)
+
+    endpoint.script = together
+    await asyncio.gather(*(pool.judge(ask(number, concurrency=8)) for number in range(56)))
+    assert endpoint.most_at_once == 8
+    assert len(pool.worker_pids()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "calls"),
+    [
+        (scripted.refusal, FailureKind.REFUSED, 1),
+        (scripted.empty_content, FailureKind.UNPARSABLE, 2),
+        (scripted.invalid_json, FailureKind.UNPARSABLE, 2),
+        (scripted.cut_off, FailureKind.UNPARSABLE, 2),
+        (scripted.unknown_key, FailureKind.UNPARSABLE, 2),
+        (scripted.out_of_range, FailureKind.OUT_OF_RANGE, 2),
+        (scripted.html, FailureKind.ENDPOINT_ERROR, 4),
+        (scripted.empty, FailureKind.ENDPOINT_ERROR, 4),
+        (scripted.cut_connection, FailureKind.ENDPOINT_ERROR, 4),
+        (scripted.status(500), FailureKind.ENDPOINT_ERROR, 4),
+        (scripted.status(413), FailureKind.ENDPOINT_ERROR, 1),
+        (scripted.status(400), FailureKind.ENDPOINT_ERROR, 4),
+        (scripted.rate_limited(), FailureKind.RATE_LIMITED, 6),
+        (scripted.rate_limited("86400"), FailureKind.RATE_LIMITED, 1),
+    ],
+)
+async def test_a_fault_becomes_its_kind_of_failure_and_never_a_number(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask, fault: Script, kind: FailureKind, calls: int
+) -> None:
+    endpoint.script = fault
+    reply = await pool.judge(ask())
+    assert (reply.status, reply.failure) == ("failed", kind)
+    assert (reply.score, reply.confidence, reply.method) == (None, None, None)
+    assert reply.error
+    assert (endpoint.count(), reply.usage.calls) == (calls, calls)
+
+
+async def test_silence_becomes_a_timeout(pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask) -> None:
+    endpoint.script = scripted.never
+    reply = await pool.judge(ask(timeout=0.2))
+    assert (reply.failure, endpoint.count()) == (FailureKind.TIMEOUT, 2)
+
+
+async def test_a_refused_connection_is_an_endpoint_error(pool: CrewPool, ask: Ask) -> None:
+    with ScriptedEndpoint() as gone:
+        address = gone.base_url
+    reply = await pool.judge(ask(base_url=address))
+    assert reply.failure is FailureKind.ENDPOINT_ERROR
+    assert reply.error is not None
+    assert "is the server running?" in reply.error
+
+
+@pytest.mark.parametrize(
+    "fault", [scripted.status(500), scripted.cut_connection, scripted.html, scripted.rate_limited("0.01")]
+)
+async def test_a_passing_fault_is_forgotten(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask, fault: Script
+) -> None:
+    endpoint.script = scripted.in_turn(fault, scripted.default_script)
+    reply = await pool.judge(ask())
+    assert (reply.status, reply.usage.calls) == ("scored", 2)
+
+
+async def test_a_repair_tells_the_model_what_was_wrong(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    endpoint.script = scripted.in_turn(scripted.out_of_range, scripted.default_script)
+    assert (await pool.judge(ask())).status == "scored"
+    roles = [message["role"] for message in endpoint.calls[1]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert "level" in endpoint.calls[1]["messages"][-1]["content"]
+
+
+async def test_a_server_without_schemas_is_asked_by_tool_call_and_then_in_words(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    def plain(request: Request) -> Reply:
+        for key in ("response_format", "tools", "logprobs"):
+            if key in request.body:
+                return scripted.status(400, message=f"{key} is not supported")(request)
+        return scripted.text_reply(
+            request, '{"level": 3, "strengths": [], "weaknesses": [], "rationale": "Middling."}'
+        )
+
+    endpoint.script = plain
+    replies = [await pool.judge(ask(model="plain")) for _ in range(3)]
+    assert [(reply.score, reply.method) for reply in replies] == [(60.0, "level")] * 3
+    assert endpoint.count(lambda body: "tools" in body) >= 1
+    assert replies[-1].usage.calls == 1, "what a server takes is learnt"
+
+
+async def test_samples_are_asked_only_without_log_probabilities(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    await pool.judge(ask(samples=4))
+    assert endpoint.count() == 1
+
+    def sampled(request: Request) -> Reply:
+        reply = scripted.verdict_reply(request, (2, 3, 4, 5)[request.seed % 4])
+        assert isinstance(reply.body, dict)
+        reply.body["choices"][0].pop("logprobs", None)
+        return reply
+
+    endpoint.forget()
+    endpoint.script = sampled
+    reply = await pool.judge(ask(samples=4, seed=8))
+    assert (reply.method, reply.score, reply.usage.calls) == ("samples", 70.0, 4)
+    assert [body["seed"] for body in endpoint.calls] == [8, 9, 10, 11]
+    assert all(body["temperature"] == 0.7 for body in endpoint.calls)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_an_endpoint_that_refuses_everybody_is_named_with_the_keys_variable(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "very-secret-123")
+    endpoint.script = scripted.status(status, message="no entry for very-secret-123")
+    with pytest.raises(EndpointError, match=f"127.0.0.1:{endpoint.port}/v1 .*HTTP {status}") as caught:
+        await pool.judge(ask(api_key_env="JUDGE_KEY"))
+    assert endpoint.count() == 1
+    assert ("JUDGE_KEY" in str(caught.value)) == (status != 404)
+
+
+async def test_no_error_shows_the_key(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "very-secret-456")
+    for code in (400, 429, 500):
+        endpoint.script = scripted.status(code, message="the key very-secret-456 is worn out")
+        reply = await pool.judge(ask(api_key_env="JUDGE_KEY"))
+        assert "very-secret" not in reply.model_dump_json()
+        assert endpoint.requests[-1].headers["authorization"] == "Bearer very-secret-456"
+
+
+async def test_a_changed_key_is_used(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "second-key")
+    await pool.judge(ask(api_key_env="JUDGE_KEY"))
+    assert endpoint.requests[-1].headers["authorization"] == "Bearer second-key"
+
+
+async def test_an_unset_key_is_told_before_anything_is_sent(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    with pytest.raises(SettingsError, match="MISSING_KEY"):
+        await pool.judge(ask(api_key_env="MISSING_KEY"))
+    assert endpoint.count() == 0
+
+
+async def test_a_dead_endpoint_stops_the_run_with_a_reason(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    endpoint.script = scripted.status(500)
+    results = await asyncio.gather(*(pool.judge(ask(n)) for n in range(60)), return_exceptions=True)
+    assert any(isinstance(result, EndpointError) and "in a row" in str(result) for result in results)
+    assert endpoint.count() < 60
+    endpoint.script = scripted.default_script
+    assert (await pool.judge(ask())).status == "scored"
+
+
+async def test_a_cancelled_judgement_frees_its_place(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    arrived = threading.Event()
+
+    def stuck(request: Request) -> Reply:
+        arrived.set()
+        return scripted.never(request)
+
+    endpoint.script = stuck
+    judging = asyncio.create_task(pool.judge(ask(concurrency=1)))
+    await asyncio.to_thread(arrived.wait, 60)
+    judging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await judging
+    endpoint.script = scripted.default_script
+    assert (await pool.judge(ask(concurrency=1))).status == "scored"
+
+
+async def test_a_killed_worker_is_replaced_and_its_work_done(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    await pool.judge(ask())
+    before = pool.worker_pids()
+
+    def kill_once(request: Request) -> Reply:
+        if request.number == 2:
+            os.kill(before[0], signal.SIGKILL)
+        return scripted.default_script(request)
+
+    endpoint.script = kill_once
+    replies = await asyncio.gather(*(pool.judge(ask(number)) for number in range(12)))
+    assert [reply.status for reply in replies] == ["scored"] * 12
+    assert before[0] not in pool.worker_pids()
+
+
+def test_one_pool_serves_many_event_loops(pool: CrewPool, ask: Ask) -> None:
+    replies: list[JudgeReply] = []
+
+    def go() -> None:
+        replies.append(asyncio.run(pool.judge(ask())))
+
+    go()
+    threads = [threading.Thread(target=go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [reply.status for reply in replies] == ["scored"] * 4
+
+
+async def test_closing_ends_the_workers_and_nothing_blocks_the_callers_loop(tmp_path: Path, ask: Ask) -> None:
+    with blockbuster_ctx():
+        pool = CrewPool(1, tmp_path, HASTE)
+        assert (await pool.judge(ask())).status == "scored"
+    processes = [psutil.Process(pid) for pid in pool.worker_pids()]
+    assert processes
+    pool.close()
+    assert not any(process.is_running() for process in processes)
+    with pytest.raises(JudgingError, match="closed"):
+        await pool.judge(ask())
+
+
+async def test_workers_that_cannot_start_are_told_with_their_last_words(
+    tmp_path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crewai").mkdir()
+    (tmp_path / "crewai" / "__init__.py").write_text("raise ImportError('crewai is broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with CrewPool(1, tmp_path / "logs", HASTE) as pool, pytest.raises(JudgingError, match="crewai is broken"):
+        await pool.judge(ask())
