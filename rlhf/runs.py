@@ -95,7 +95,10 @@ async def advance(
     with run_lock(services, run_id):
         async with _opened(services) as graph:
             pending = await _driven(graph, services, run_id, follow, answers)
-    return Outcome(report_of(services.ledger, run_id, in_use=False), pending)
+    report = report_of(services.ledger, run_id, in_use=False)
+    if pending is not None:
+        report = report.model_copy(update={"note": _describe(pending)})
+    return Outcome(report, pending)
 
 
 async def _driven(
@@ -117,14 +120,44 @@ async def _driven(
         raise InputError(f"Run {run_id} waits for no one; go on with `rlhf resume {run_id}`.")
     elif before.created_at is None:
         payload = {"adapter_name": services.run(run_id).adapter_name}
-    elif not before.next:
+    elif not before.tasks:
+        # Not `next`: it is empty too when a kill came between a node's writes and the checkpoint after them.
         return None
-    async for event in graph.astream(payload, config, stream_mode="custom"):
-        follow(Progress(event["stage"], event["done"], event["total"], event.get("detail", "")))
+    judging = _Judging(services, run_id)
+    async for mode, event in graph.astream(payload, config, stream_mode=["custom", "updates"]):
+        if mode == "custom":
+            follow(Progress(event["stage"], event["done"], event["total"], event.get("detail", "")))
+        elif "generate" in event:
+            judging.begin()
+        elif "judge" in event:
+            follow(judging.one_more())
     return _pending(await graph.aget_state(config))
 
 
-def describe(pending: Pending) -> str:
+class _Judging:
+    """Counts judged responses: the panels work side by side and none of them knows how many there are."""
+
+    def __init__(self, services: "Services", run_id: str) -> None:
+        self._ledger = services.ledger
+        self._run_id = run_id
+        self._done = self._total = 0
+
+    def begin(self) -> None:
+        """Look up how many responses the round has, and how many of them are judged."""
+        samples = self._ledger.samples(self._run_id, "policy", self._ledger.run(self._run_id).round)
+        keys = {sample.response_key for sample in samples if sample.response_key}
+        self._done, self._total = len(keys & self._ledger.feedback_keys(self._run_id)), len(keys)
+
+    def one_more(self) -> Progress:
+        """Another response is judged."""
+        if not self._total:  # resumed in the middle: the ledger counts this one already
+            self.begin()
+        else:
+            self._done = min(self._done + 1, self._total)
+        return Progress("feedback", self._done, self._total)
+
+
+def _describe(pending: Pending) -> str:
     """One line on what a person is asked."""
     if pending.name == "review_response":
         return f"{len(pending.requests)} response(s) wait for review."
