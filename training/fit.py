@@ -149,7 +149,7 @@ def _arguments(job: FitJob, place: Path, num_rows: int) -> Any:
         "use_cpu": not cuda,
         "bf16": cuda and torch.cuda.is_bf16_supported(),
         # Sequences are short: recomputing activations would cost a third more time to save little memory.
-        "gradient_checkpointing": cuda,
+        "activation_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
         "seed": job.seed,
         "data_seed": job.seed,
