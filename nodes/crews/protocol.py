@@ -48,7 +48,8 @@ class Dialect:
     """Which of the protocol's optional parts a server takes; learnt from its complaints, kept per endpoint."""
 
     structure: Literal["schema", "tool", "plain"] = "schema"
-    logprobs: bool = True
+    logprobs: Literal[20, 5, 0] = 20
+    """Alternatives asked for at each token; some servers allow five only, some none."""
     temperature: bool = True
     seed: bool = True
     tokens_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -62,7 +63,7 @@ class Dialect:
         if "max_completion_tokens" in told and self.tokens_key == "max_tokens":
             return replace(self, tokens_key="max_completion_tokens")
         if "logprob" in told and self.logprobs:
-            return replace(self, logprobs=False)
+            return replace(self, logprobs=5 if self.logprobs == 20 and re.search(r"top_|\d", told) else 0)
         if "temperature" in told and self.temperature:
             return replace(self, temperature=False)
         if "seed" in told and self.seed:
@@ -70,8 +71,10 @@ class Dialect:
         plainer: dict[str, Literal["tool", "plain"]] = {"schema": "tool", "tool": "plain"}
         if self.structure != "plain" and re.search(r"response_format|schema|tool|function|grammar", told):
             return replace(self, structure=plainer[self.structure])
+        if re.search(r"context (length|window|size)|too (long|large|many tokens)|exceed", told):
+            return None
         if self.logprobs:
-            return replace(self, logprobs=False)
+            return replace(self, logprobs=0)
         if self.structure != "plain":
             return replace(self, structure=plainer[self.structure])
         return None
@@ -98,7 +101,7 @@ def body(
     if dialect.seed:
         result["seed"] = seed
     if dialect.logprobs:
-        result |= {"logprobs": True, "top_logprobs": 20}
+        result |= {"logprobs": True, "top_logprobs": dialect.logprobs}
     if schema is not None and dialect.structure == "schema":
         described = {"name": "verdict", "strict": True, "schema": schema}
         result["response_format"] = {"type": "json_schema", "json_schema": described}

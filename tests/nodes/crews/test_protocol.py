@@ -16,7 +16,10 @@ def test_a_complaint_drops_what_it_names_and_otherwise_one_step() -> None:
     assert full.simpler("Unsupported parameter: 'max_tokens', use 'max_completion_tokens'") == Dialect(
         tokens_key="max_completion_tokens"
     )
-    assert full.simpler("You are not allowed to request logprobs") == Dialect(logprobs=False)
+    assert full.simpler("You are not allowed to request logprobs") == Dialect(logprobs=0)
+    assert full.simpler("top_logprobs must be at most 5") == Dialect(logprobs=5)
+    assert Dialect(logprobs=5).simpler("top_logprobs must be 0") == Dialect(logprobs=0)
+    assert full.simpler("maximum context length exceeded") is None
     assert full.simpler("temperature does not support 0") == Dialect(temperature=False)
     assert full.simpler("unknown response_format json_schema") == Dialect(structure="tool")
     steps = [full]
