@@ -1,6 +1,6 @@
 """A run on one screen: what was made, learned and proved, where it is, and what to do next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -47,8 +47,8 @@ def _lines(report: "RunReport") -> Iterator[Line]:
         reasons = (f"{count} {reason}" for reason, count in sorted(stages.dataset.dropped.items()))
         yield "", f"dropped: {', '.join(reasons)}"
     if stages.training.metrics:
-        figures = (f"{name} {value:.4g}" for name, value in sorted(stages.training.metrics.items()))
-        yield "training", ", ".join(figures)
+        figures = (f"{name} {value:.4g}" for name, value in stages.training.metrics.items())
+        yield from (("" if i else "training", line) for i, line in enumerate(_wrapped(figures)))
     yield from _evaluation(report)
     if stages.deployment.path:
         version = f"{report.adapter_name} {stages.deployment.version} is the {stages.deployment.alias}"
@@ -60,6 +60,17 @@ def _lines(report: "RunReport") -> Iterator[Line]:
         f"{usage.calls} calls, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, "
         f"{usage.cached} verdicts from the ledger",
     )
+
+
+def _wrapped(parts: Iterable[str], width: int = 84) -> Iterator[str]:
+    """The parts, separated by commas, on as few lines as hold them."""
+    line = ""
+    for part in parts:
+        if line and len(line) + len(part) > width:
+            yield f"{line},"
+            line = ""
+        line = f"{line}, {part}" if line else part
+    yield line
 
 
 def _feedback(report: "RunReport") -> str:
@@ -97,13 +108,10 @@ def _next_steps(report: "RunReport", pending: "Pending | None") -> Iterator[str]
     run = report.run_id
     if report.status == "failed":
         yield f"Mend the cause, then: rlhf resume {run}"
-    if pending is None:
-        if report.status == "waiting":
-            yield f"See and answer what it waits for: rlhf review {run}"
-        return
-    if pending.name == "review_response":
-        yield f"{len(pending.requests)} response(s) of this page wait for review: rlhf review {run}"
-        yield f"or accept the judges' ratings: rlhf resume {run} --approve; or --decisions FILE"
-    else:
-        yield str(pending.requests[0]["description"])
+    elif report.status == "waiting" and pending is None:
+        yield f"See and answer it: rlhf review {run}"
+    elif pending is not None and pending.name == "review_response":
+        yield f"Look at each: rlhf review {run}"
+        yield f"Or accept the judges' ratings: rlhf resume {run} --approve (or --decisions FILE)"
+    elif pending is not None:
         yield f"Answer: rlhf resume {run} --approve (or --reject)"

@@ -1,0 +1,60 @@
+"""A place to run in: an empty folder, prompts, and a recipe of a scripted endpoint and a tiny model."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scripted_endpoint import ScriptedEndpoint
+from tests.training.conftest import tiny_model
+
+__all__ = ["tiny_model"]
+
+STORES = ("Amazon and CVS", "Walmart and Target", "Kroger and Costco", "Amazon and Target")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ScriptedEndpoint]:
+    """The scripted endpoint with its default script."""
+    with ScriptedEndpoint() as server:
+        yield server
+
+
+@pytest.fixture
+def prompts(workplace: Path) -> Path:
+    """Eight budgeting prompts."""
+    rows: list[dict[str, Any]] = []
+    for number in range(8):
+        stores = STORES[number % len(STORES)]
+        budget = 1000 * (number + 3)
+        context = {"budget": budget, "retailers": stores.split(" and ")}
+        text = f"Split ${budget} between {stores}."
+        rows.append({"prompt": text, "context": context, "task_type": "budgeting", "id": f"q{number}"})
+    path = workplace / "prompts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def recipe(workplace: Path, endpoint: ScriptedEndpoint, tiny_model: Path) -> Path:
+    """Scripted policy and judge, the tiny model as base; gates ask, and a person sees what is uncertain."""
+    section = f'model = "vllm/scripted"\nbase_url = "{endpoint.base_url}"\n'
+    path = workplace / "mine.toml"
+    path.write_text(
+        f"[policy]\n{section}max_tokens = 32\n"
+        f"[judge]\n{section}workers = 1\n"
+        "[pipeline]\nnum_variations_per_prompt = 3\n"
+        "[review]\nscore_band = 20.0\n"
+        '[dataset]\nselection = "margin"\nmin_margin = 5.0\nmax_length = 128\n'
+        f'[training]\nbase_model = "{tiny_model}"\nrank = 4\n'
+    )
+    return path
