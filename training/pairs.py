@@ -118,13 +118,15 @@ def _pairs_of(
         if found and (chosen.key in _used(found) or rejected.key in _used(found)):
             break
         pair = Pair(prompt_key, chosen, rejected)
-        if reason := _objection(pair, rules, fits):
-            reasons.append(reason)
-            if reason in ("tie", "below_margin"):
-                break  # further pairs are closer still
-        else:
+        reason = _objection(pair, rules, fits)
+        if reason is None:
             found.append(pair)
-    return found, reasons if not found else [r for r in reasons if r in ("duplicate", "too_long")]
+        elif reason in ("duplicate", "too_long"):
+            reasons.append(reason)
+        else:
+            # Further pairs are closer still; that is worth a word only if nothing else was in the way.
+            return found, reasons if found or reasons else [reason]
+    return found, reasons
 
 
 def _objection(pair: Pair, rules: Rules, fits: Fits) -> Reason | None:

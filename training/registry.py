@@ -21,6 +21,7 @@ from state.errors import DeploymentError
 from state.files import checked_name, folder_lock, fsync_folder, sha256_file, write_json
 
 Alias = Literal["champion", "candidate"]
+ALIASES: tuple[Alias, ...] = ("champion", "candidate")
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 
@@ -48,6 +49,8 @@ def store(output_dir: Path, name: str, adapter: Path, manifest: Mapping[str, Any
         for known in _versions(home):
             if (known.manifest["run_id"], known.manifest["round"]) == (manifest["run_id"], manifest["round"]):
                 return known
+        for torn in home.glob(".v*"):
+            shutil.rmtree(torn)  # left by a process that was killed while it copied
         version = f"v{max((_number(folder) for folder in _folders(home)), default=0) + 1}"
         building = Path(tempfile.mkdtemp(prefix=f".{version}.", dir=home))
         try:
@@ -118,7 +121,7 @@ def champions(output_dir: Path, name: str) -> list[str]:
 def find(output_dir: Path, name: str, version: str) -> Version:
     """A version by its number ("v3") or alias; DeploymentError lists what there is."""
     home = output_dir / checked_name(name, "Adapter name")
-    number = _target(home, version) or version
+    number = (_target(home, version) if version in ALIASES else None) or version
     if not any(folder.name == number for folder in _folders(home)):
         there = ", ".join(folder.name for folder in _folders(home)) or "none"
         raise DeploymentError(f"{name} has no version {version!r} in {output_dir}; versions: {there}.")
@@ -134,10 +137,10 @@ def list_adapters(output_dir: Path) -> list[Version]:
 def resolve_adapter(reference: str, output_dir: Path) -> Path:
     """The folder behind NAME (its champion), NAME@VERSION, or the path of any safetensors adapter."""
     folder = Path(reference)
-    if not folder.is_dir():
+    if not (folder / CONFIG).is_file():
         name, _, version = reference.partition("@")
         if "/" in name or "\\" in name:
-            raise DeploymentError(f"There is no adapter folder {reference}.")
+            raise DeploymentError(f"{reference} is no adapter: there is no folder with {CONFIG}.")
         folder = find(output_dir, name, version or "champion").path
     check_adapter(folder)
     return folder
@@ -193,9 +196,8 @@ def _versions(home: Path) -> list[Version]:
 
 
 def _version(home: Path, version: str) -> Version:
-    names: tuple[Alias, ...] = ("champion", "candidate")
     manifest = json.loads((home / version / "manifest.json").read_text(encoding="utf-8"))
-    aliases = tuple(alias for alias in names if _target(home, alias) == version)
+    aliases = tuple(alias for alias in ALIASES if _target(home, alias) == version)
     return Version(home.name, version, home / version, aliases, manifest)
 
 

@@ -37,7 +37,8 @@ def generation(model: Path, *, prompts: int = 6, batch_size: int = 2, new_tokens
 
 
 def test_a_finished_job_is_not_run_again(tiny_model: Path, tmp_path: Path) -> None:
-    job, lines = generation(tiny_model), []
+    job = generation(tiny_model)
+    lines: list[dict[str, object]] = []
     first = run_job("training.generate", job, tmp_path, lines.append)
     assert lines[0] == {"stage": "generate", "done": 0, "total": 12}
     assert lines[-1]["done"] == 12
@@ -68,7 +69,8 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 
 
 def test_a_stopped_job_leaves_no_child(tiny_model: Path, tmp_path: Path) -> None:
-    stop, seen = threading.Event(), []
+    stop = threading.Event()
+    seen: list[dict[str, object]] = []
 
     def stop_after_the_first_batch(line: dict[str, object]) -> None:
         seen.append(line)
