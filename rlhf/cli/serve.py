@@ -18,6 +18,23 @@ _QUIET = {
     "CREWAI_DISABLE_VERSION_CHECK": "true",
 }
 
+# The same as langgraph.json in the repository. The server asks nobody who they are, so that only Studio's and
+# Agent Inbox's pages, and no other that is open in the browser, may call it.
+_CONFIG = {
+    "dependencies": ["."],
+    "graphs": {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"},
+    "checkpointer": {"path": "graph.checkpoints.make"},
+    "http": {
+        "cors": {
+            "allow_origins": ["https://smith.langchain.com", "https://dev.agentinbox.ai"],
+            "allow_methods": ["*"],
+            "allow_headers": ["*"],
+            "allow_credentials": True,
+            "expose_headers": ["content-location", "x-pagination-total"],
+        }
+    },
+}
+
 
 @app.command()
 def serve(
@@ -46,12 +63,5 @@ def _config(folder: Path) -> Path:
     from state.files import write_json
 
     path = folder / "langgraph.json"
-    write_json(
-        path,
-        {
-            "dependencies": ["."],
-            "graphs": {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"},
-            "checkpointer": {"path": "graph.checkpoints.make"},
-        },
-    )
+    write_json(path, _CONFIG)
     return path
