@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from state.endpoints import Endpoint
-from state.errors import RlhfError
+from state.errors import RlhfError, SettingsError
 from state.settings import Settings
 
 _ENOUGH_DISK: Final = 4 * 2**30
@@ -134,29 +134,50 @@ def _served(role: str, endpoint: Endpoint, url: str, content: bytes) -> Finding:
     return Finding(what, f"{endpoint.model} at {endpoint.base_url}")
 
 
+def check_folders(settings: Settings) -> None:
+    """Refuse (SettingsError) folders that cannot be written, before hours of work end in front of one."""
+    for what, folder in _places(settings).items():
+        if reason := _unwritable(_nearest(folder)):
+            raise SettingsError(f"The folder for {what}, {folder}, cannot be written: {reason}.")
+
+
 def _folders(settings: Settings) -> Iterator[Finding]:
-    places = {
-        "runs": settings.storage.checkpoint_path.parent,
-        "datasets": Path(settings.pipeline.dataset_dir),
-        "adapters": Path(settings.pipeline.output_dir),
-    }
-    for what, folder in places.items():
-        there = folder.absolute()
-        while not there.exists():
-            there = there.parent
-        try:
-            with tempfile.TemporaryFile(dir=there):
-                pass
-        except OSError as error:
-            yield Finding(
-                f"folder for {what}", f"{there}: {error.strerror}", "Make it writable, or name another."
-            )
+    for what, folder in _places(settings).items():
+        there = _nearest(folder)
+        if reason := _unwritable(there):
+            yield Finding(f"folder for {what}", f"{there}: {reason}", "Make it writable, or name another.")
             continue
         free = shutil.disk_usage(there).free
         state = f"{folder}, {free / 2**30:.0f} GiB free"
         mend = "" if free >= _ENOUGH_DISK else f"Free {_ENOUGH_DISK / 2**30:.0f} GiB, or name another folder."
         yield Finding(f"folder for {what}", state, mend)
     yield Finding("machine", f"{os.cpu_count()} cores")
+
+
+def _places(settings: Settings) -> dict[str, Path]:
+    return {
+        "runs": settings.storage.checkpoint_path.parent,
+        "datasets": Path(settings.pipeline.dataset_dir),
+        "adapters": Path(settings.pipeline.output_dir),
+    }
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return there
+
+
+def _unwritable(folder: Path) -> str:
+    """Why nothing can be written there; empty if it can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(b"0" * 4096)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _rubrics(settings: Settings) -> Finding:

@@ -81,6 +81,10 @@ def test_a_recipe_is_printed_as_it_is_shipped() -> None:
         (["run", "bad.jsonl"], "bad.jsonl, line 2: prompt is missing"),
         (["run", "good.jsonl", "--recipe", "nope"], "There is no recipe 'nope'"),
         (["run", "good.jsonl", "--recipe", "bad.toml"], "bad.toml: pipeline.rouds: unknown key"),
+        (
+            ["run", "good.jsonl", "--recipe", "no_place.toml"],
+            "The folder for adapters, good.jsonl, cannot be",
+        ),
         (["run", "good.jsonl", "--adapter", "../up"], "Adapter name '../up' is not usable"),
         (["run", "good.jsonl", "--run-id", "a/b"], "Run id 'a/b' is not usable"),
         (["run", "good.jsonl", "--limit", "1"], "too few"),
@@ -104,6 +108,9 @@ def test_bad_input_is_one_plain_line_and_status_2(
     (workplace / "bad.jsonl").write_text('{"prompt": "a"}\n{}\n')
     (workplace / "bad.toml").write_text(
         '[policy]\nmodel = "local"\n[judge]\nmodel = "local"\n[pipeline]\nrouds = 2\n'
+    )
+    (workplace / "no_place.toml").write_text(
+        '[policy]\nmodel = "local"\n[judge]\nmodel = "local"\n[pipeline]\noutput_dir = "good.jsonl"\n'
     )
     result = rlhf(*arguments)
     assert result.exit_code == 2, result.output
