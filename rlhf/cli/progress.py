@@ -40,7 +40,8 @@ def live_progress() -> Iterator[Follow]:
     def follow(event: Progress) -> None:
         clock = clocks.setdefault(event.stage, Clock(event))
         if event.stage not in tasks:
-            tasks[event.stage] = bars.add_task(event.stage, completed=event.done, rate="", detail="")
+            name = event.stage
+            tasks[name] = bars.add_task(name, total=event.total, completed=event.done, rate="", detail="")
         rate = clock.rate(event)
         bars.update(
             tasks[event.stage],
@@ -55,21 +56,22 @@ def live_progress() -> Iterator[Follow]:
 
 
 class Clock:
-    """How fast a stage goes, counted from the first event this process saw."""
+    """How fast a stage goes, counted from where this process found it."""
 
     def __init__(self, first: Progress) -> None:
         self._begin(first)
 
     def _begin(self, first: Progress) -> None:
-        self._first = first
+        self._first = self._last = first.done
         self._started = time.monotonic()
 
     def rate(self, event: Progress) -> float:
         """Units per second; 0 until it can be told."""
-        if event.done < self._first.done:  # a new round begins at nothing again
+        if event.done < self._last:  # a new round, or another model's turn, begins at nothing again
             self._begin(event)
+        self._last = event.done
         elapsed = time.monotonic() - self._started
-        return (event.done - self._first.done) / elapsed if elapsed > 0 else 0.0
+        return (event.done - self._first) / elapsed if elapsed > 0 else 0.0
 
     def left(self, event: Progress) -> str:
         """Time left as people say it; empty until it can be told."""
