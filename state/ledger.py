@@ -4,20 +4,16 @@ All methods are synchronous and safe to call from several threads; asynchronous 
 Writes are idempotent: a row that is there stays (verdicts: a scored one is never replaced).
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from state import tables as t
+from state.database import Database
 from state.errors import InputError, LedgerError
 from state.records import (
     Feedback,
@@ -53,12 +49,14 @@ class Ledger:
     """One open ledger. Raises LedgerError when the database cannot be used."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _open(url)
-        with self._writing() as connection:
+        self._database = Database(url)
+        with self._database.writing() as connection:
             t.metadata.create_all(connection)
             known = connection.execute(sa.select(t.ledger_info.c.schema_version)).scalar()
             if known is None:
-                self._insert(connection, t.ledger_info, [{"id": 1, "schema_version": t.SCHEMA_VERSION}])
+                self._database.insert(
+                    connection, t.ledger_info, [{"id": 1, "schema_version": t.SCHEMA_VERSION}]
+                )
             elif known != t.SCHEMA_VERSION:
                 raise LedgerError(
                     f"The ledger has format {known}, this version reads {t.SCHEMA_VERSION}: "
@@ -67,7 +65,7 @@ class Ledger:
 
     def close(self) -> None:
         """Release the database."""
-        self._engine.dispose()
+        self._database.close()
 
     # --- runs ---------------------------------------------------------------------------------
 
@@ -75,13 +73,13 @@ class Ledger:
         self, run_id: str, adapter_name: str, settings: Settings, source: str, rows: Sequence[PromptRow]
     ) -> None:
         """Write the run and its prompts in one transaction; InputError if the run id is taken."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             taken = connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
             if taken:
                 raise InputError(
                     f"Run {run_id} exists: resume it with `rlhf resume {run_id}` or choose another id."
                 )
-            self._insert(
+            self._database.insert(
                 connection,
                 t.runs,
                 [
@@ -96,7 +94,7 @@ class Ledger:
                     }
                 ],
             )
-            self._insert(
+            self._database.insert(
                 connection,
                 t.prompts,
                 [
@@ -104,7 +102,7 @@ class Ledger:
                     for r in rows
                 ],
             )
-            self._insert(
+            self._database.insert(
                 connection,
                 t.run_prompts,
                 [
@@ -121,7 +119,7 @@ class Ledger:
 
     def run(self, run_id: str) -> RunRow:
         """The run; InputError if there is none."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(sa.select(t.runs).where(t.runs.c.run_id == run_id)).mappings().first()
         if row is None:
             raise InputError(f"There is no run {run_id!r}; `rlhf runs` lists them.")
@@ -129,7 +127,7 @@ class Ledger:
 
     def has_run(self, run_id: str) -> bool:
         """Whether the run exists."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return (
                 connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
                 is not None
@@ -137,7 +135,7 @@ class Ledger:
 
     def runs(self) -> list[RunRow]:
         """All runs, newest first."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             order = sa.select(t.runs).order_by(t.runs.c.created_at.desc(), t.runs.c.run_id.desc())
             return [_run_row(row) for row in connection.execute(order).mappings()]
 
@@ -152,7 +150,7 @@ class Ledger:
         """Change what is given of a run's status, note and round."""
         given = {"status": status, "note": note, "round": round}
         values = {name: value for name, value in given.items() if value is not None}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.update(t.runs).where(t.runs.c.run_id == run_id).values(**values))
 
     def prompts(self, run_id: str, split: Literal["train", "held_out"]) -> list[PromptRow]:
@@ -163,7 +161,7 @@ class Ledger:
             .where(t.run_prompts.c.run_id == run_id, t.run_prompts.c.split == split)
             .order_by(t.run_prompts.c.position)
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return [
                 PromptRow(
                     key=row["key"],
@@ -180,14 +178,14 @@ class Ledger:
 
     def add_prompt(self, row: PromptRow) -> None:
         """Keep a prompt that belongs to no run (a single judgement)."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             values = {"key": row.key, "text": row.text, "context": row.context, "task_type": row.task_type}
-            self._insert(connection, t.prompts, [values])
+            self._database.insert(connection, t.prompts, [values])
 
     def add_responses(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Keep responses given as (key, prompt key, text)."""
-        with self._writing() as connection:
-            self._insert(
+        with self._database.writing() as connection:
+            self._database.insert(
                 connection,
                 t.responses,
                 [dict(zip(("key", "prompt_key", "text"), r, strict=True)) for r in rows],
@@ -201,13 +199,13 @@ class Ledger:
         `calls` counts endpoint calls per sample (0 for models that run here).
         """
         owner = {row.response_key: row.prompt_key for row in rows if row.response_key}
-        with self._writing() as connection:
-            self._insert(
+        with self._database.writing() as connection:
+            self._database.insert(
                 connection,
                 t.responses,
                 [{"key": key, "prompt_key": owner[key], "text": text} for key, text in texts.items()],
             )
-            self._insert(
+            self._database.insert(
                 connection,
                 t.samples,
                 [{"run_id": run_id, "calls": calls, **row.model_dump()} for row in rows],
@@ -227,7 +225,7 @@ class Ledger:
             .where(t.samples.c.run_id == run_id, t.samples.c.policy == policy, t.samples.c.round == round)
             .order_by(t.run_prompts.c.position, t.samples.c.variation)
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             fields = SampleRow.model_fields
             return [
                 SampleRow(**{name: row[name] for name in fields})
@@ -242,7 +240,7 @@ class Ledger:
         """Responses by key; LedgerError if one was never stored."""
         wanted = list(dict.fromkeys(keys))
         found: dict[str, ResponseRow] = {}
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             for part in _chunks(wanted):
                 query = (
                     sa.select(
@@ -269,7 +267,7 @@ class Ledger:
     def verdict(self, key: str) -> Verdict | None:
         """A finished (scored) verdict, or None if it must be asked for."""
         query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key == key, t.verdicts.c.status == "scored")
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             body = connection.execute(query).scalar()
         return None if body is None else Verdict.model_validate(body)
 
@@ -283,26 +281,19 @@ class Ledger:
             "score": verdict.score,
             "body": verdict.model_dump(mode="json"),
         }
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             if not cached:
-                statement = self._statement(t.verdicts).values(row)
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["key"],
-                        set_={name: statement.excluded[name] for name in ("status", "score", "body")},
-                        where=t.verdicts.c.status != "scored",
-                    )
-                )
+                self._database.replace(connection, t.verdicts, row, unless=t.verdicts.c.status == "scored")
             if run_id is not None:
                 spent = Usage(cached=1) if cached else verdict.usage
                 usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
                 usage |= {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
-                self._insert(connection, t.run_verdicts, [usage])
+                self._database.insert(connection, t.run_verdicts, [usage])
 
     def verdicts(self, keys: Iterable[str]) -> list[Verdict]:
         """The verdicts with these keys that exist, scored or failed."""
         found: list[Verdict] = []
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             for part in _chunks(list(keys)):
                 query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key.in_(part))
                 found += [Verdict.model_validate(body) for body in connection.execute(query).scalars()]
@@ -319,20 +310,14 @@ class Ledger:
             "needs_review": feedback.needs_review,
             "body": feedback.model_dump(mode="json", exclude={"prompt", "response"}),
         }
-        with self._writing() as connection:
-            statement = self._statement(t.feedback).values(row)
-            replaced = {
-                name: statement.excluded[name] for name in row if name not in ("run_id", "response_key")
-            }
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["run_id", "response_key"], set_=replaced)
-            )
+        with self._database.writing() as connection:
+            self._database.replace(connection, t.feedback, row)
 
     def feedback(self, run_id: str, keys: Iterable[str]) -> dict[str, Feedback]:
         """Feedback by response key, for those of `keys` that have one."""
         wanted = list(dict.fromkeys(keys))
         bodies: dict[str, dict[str, Any]] = {}
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             for part in _chunks(wanted):
                 query = sa.select(t.feedback.c.response_key, t.feedback.c.body).where(
                     t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(part)
@@ -348,19 +333,21 @@ class Ledger:
     def feedback_keys(self, run_id: str) -> set[str]:
         """Keys of the run's responses that have feedback."""
         query = sa.select(t.feedback.c.response_key).where(t.feedback.c.run_id == run_id)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return set(connection.execute(query).scalars())
 
     # --- people -------------------------------------------------------------------------------
 
     def add_reviews(self, run_id: str, reviews: Iterable[Review]) -> None:
         """Keep people's decisions; the first answer to a response stands."""
-        with self._writing() as connection:
-            self._insert(connection, t.reviews, [{"run_id": run_id, **row.model_dump()} for row in reviews])
+        with self._database.writing() as connection:
+            self._database.insert(
+                connection, t.reviews, [{"run_id": run_id, **row.model_dump()} for row in reviews]
+            )
 
     def reviews(self, run_id: str) -> dict[str, Review]:
         """A run's reviews by response key."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(sa.select(t.reviews).where(t.reviews.c.run_id == run_id)).mappings()
             return {
                 row["response_key"]: Review(**{name: row[name] for name in Review.model_fields})
@@ -371,8 +358,8 @@ class Ledger:
 
     def add_pairs(self, run_id: str, round: int, rows: Iterable[tuple[str, str, float]]) -> None:
         """Keep pairs given as (chosen response key, rejected response key, margin in points)."""
-        with self._writing() as connection:
-            self._insert(
+        with self._database.writing() as connection:
+            self._database.insert(
                 connection,
                 t.pairs,
                 [
@@ -384,26 +371,21 @@ class Ledger:
     def set_stage(self, run_id: str, round: int, stage: str, result: BaseModel) -> None:
         """Keep a stage's result; done anew, it replaces the old one."""
         row = {"run_id": run_id, "round": round, "stage": stage, "body": result.model_dump(mode="json")}
-        with self._writing() as connection:
-            statement = self._statement(t.stages).values(row)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["run_id", "round", "stage"], set_={"body": statement.excluded.body}
-                )
-            )
+        with self._database.writing() as connection:
+            self._database.replace(connection, t.stages, row)
 
     def stage(self, run_id: str, round: int, stage: str, kind: type[_Record]) -> _Record | None:
         """A stage's result as `kind`, or None if it was not reached in that round."""
         query = sa.select(t.stages.c.body).where(
             t.stages.c.run_id == run_id, t.stages.c.round == round, t.stages.c.stage == stage
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             body = connection.execute(query).scalar()
         return None if body is None else kind.model_validate(body)
 
     def usage(self, run_id: str) -> Usage:
         """What the run spent on generating and judging."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             total = Usage()
             for table, cached in (
                 (t.run_verdicts, sa.cast(t.run_verdicts.c.cached, sa.Integer)),
@@ -417,70 +399,6 @@ class Ledger:
                 row = connection.execute(sa.select(*sums).where(table.c.run_id == run_id)).mappings().one()
                 total += Usage(**row)
             return total
-
-    # --- how rows get in and out --------------------------------------------------------------
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect().execution_options(rlhf_write=True) as connection, connection.begin():
-                yield connection
-        except SQLAlchemyError as error:
-            raise LedgerError(f"The ledger cannot be written: {_plain(error)}.") from error
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise LedgerError(f"The ledger cannot be read: {_plain(error)}.") from error
-
-    def _statement(self, table: sa.Table) -> Any:
-        # Both dialects spell "on conflict" the same way, but as separate classes.
-        return (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(table)
-
-    def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            connection.execute(self._statement(table).on_conflict_do_nothing(), rows)
-
-
-def _open(url: str) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-    except SQLAlchemyError as error:
-        raise LedgerError("storage.ledger_url is not a database address such as sqlite:///FILE.") from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise LedgerError("storage.ledger_url must be sqlite:///FILE or postgresql+psycopg://…")
-    try:
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, json_serializer=lambda value: json.dumps(value, ensure_ascii=False))
-    except ModuleNotFoundError as error:
-        raise LedgerError(f"storage.ledger_url needs a driver: pip install {error.name}.") from error
-    except OSError as error:
-        raise LedgerError(f"The ledger's folder cannot be made: {error.strerror}.") from error
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we send BEGIN ourselves, see _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A write lock taken at once waits its turn; one taken later in a transaction fails instead.
-    writing = connection.get_execution_options().get("rlhf_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _plain(error: SQLAlchemyError) -> str:
-    origin = getattr(error, "orig", None)
-    return str(origin or error).splitlines()[0]
 
 
 def _chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:
