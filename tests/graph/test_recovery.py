@@ -9,6 +9,8 @@ from tests.graph.conftest import MakePlace
 from tests.graph.workplace import Trap, Workplace, kill, until
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 
+pytestmark = pytest.mark.timeout(600)  # each test starts several processes; the machine may be busy
+
 RUN = "run-1"
 RESPONSES = 18
 """Six training prompts with three responses each."""
