@@ -1,5 +1,6 @@
 """The child's side of a job: reads it, reports progress, ends with its parent, and writes the result last."""
 
+import contextlib
 import errno
 import json
 import os
@@ -32,12 +33,12 @@ def work(job_type: type[Job], run: Callable[[Job, Path, Report], dict[str, Any]]
         if _is_main():
             write_json(place / "result.json", result)
     except RlhfError as error:
-        _give_up(str(error))
+        _give_up(place, str(error))
     except Exception as error:
         import traceback
 
         traceback.print_exc()
-        _give_up(_plain(error))
+        _give_up(place, _plain(error))
 
 
 def _reporter() -> Report:
@@ -75,7 +76,10 @@ def _plain(error: Exception) -> str:
     return f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"
 
 
-def _give_up(line: str) -> None:
+def _give_up(place: Path, line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-    # At once: interpreter shutdown would wait for library threads, and their words would come last in the log.
+    # On a full disk even this may fail; the parent then reads the log.
+    with contextlib.suppress(OSError):
+        (place / "error.txt").write_text(line + "\n", encoding="utf-8")
+    # At once: an orderly shutdown would wait for the threads of libraries.
     os._exit(1)

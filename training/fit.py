@@ -137,7 +137,7 @@ def _arguments(job: FitJob, place: Path, num_rows: int) -> Any:
     cuda = torch.cuda.is_available()
     per_step = max(1, job.batch_size // int(os.environ.get("WORLD_SIZE", "1")))
     micro = per_step if cuda else min(CPU_MICRO_BATCH, per_step)
-    steps = math.ceil(num_rows / job.batch_size) * math.ceil(job.epochs)
+    steps = math.ceil(math.ceil(num_rows / job.batch_size) * job.epochs)
     common: dict[str, Any] = {
         "output_dir": str(place / "checkpoints"),
         "num_train_epochs": job.epochs,

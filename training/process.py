@@ -2,6 +2,7 @@
 
     folder/KEY/job.json      what was asked; KEY is derived from it
     folder/KEY/log.txt       all the child and its libraries had to say
+    folder/KEY/error.txt     why the last attempt failed, in one line
     folder/KEY/result.json   written last: a job that has it is never run again
 
 The child holds the lock of its folder, reports progress as JSON lines and ends when its parent does.
@@ -66,6 +67,7 @@ def run_job(
             _hold(lock, place, failure)
             if result.exists():
                 return _read(result)
+            (place / "error.txt").unlink(missing_ok=True)
             write_json(place / "job.json", described)
             child = _start(module, place, lock, log, launcher)
             _watch(child, on_progress, stop or threading.Event())
@@ -73,7 +75,7 @@ def run_job(
         raise failure(f"The job in {place} cannot be started: {error.strerror or error}.") from error
     if child.returncode == 0 and result.exists():
         return _read(result)
-    raise failure(_last_words(child.returncode, place / "log.txt", stopped=bool(stop and stop.is_set())))
+    raise failure(_last_words(child.returncode, place, stopped=bool(stop and stop.is_set())))
 
 
 def _hold(lock: IO[str], place: Path, failure: type[RlhfError]) -> None:
@@ -140,7 +142,8 @@ def _watch(child: "subprocess.Popen[str]", on_progress: Progress, stop: threadin
             if line is None:
                 child.wait()
                 return
-            on_progress(json.loads(line))
+            if line.startswith("{"):  # a launcher may have its own things to say
+                on_progress(json.loads(line))
     finally:
         _end(child)
         reader.join()
@@ -163,13 +166,16 @@ def _read(result: Path) -> dict[str, Any]:
     return value
 
 
-def _last_words(status: int, log: Path, *, stopped: bool) -> str:
+def _last_words(status: int, place: Path, *, stopped: bool) -> str:
+    log, error = place / "log.txt", place / "error.txt"
     if stopped:
         return f"Stopped before it was finished; what is done is kept. Log: {log}"
+    if error.exists():
+        return f"{error.read_text(encoding='utf-8').strip()} Log: {log}"
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"The process was killed by {name}{hint}; resume the run and it goes on from there. Log: {log}"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    plain = [line.strip() for line in lines if line.strip()]
-    return f"{plain[-1] if plain else f'The process ended with status {status}.'} Log: {log}"
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"The process ended with status {status}: {last or 'it said nothing.'} Log: {log}"

@@ -15,7 +15,7 @@ from state.errors import GenerationError, TrainingError
 from tests.training.builders import child_of
 from training.fit import FitJob
 from training.generate import GenerateJob, GenerateTask, read_rows
-from training.process import run_job
+from training.process import Launcher, run_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,9 +63,10 @@ def test_a_failing_child_says_why_in_one_line(tiny_model: Path, tmp_path: Path) 
         run_job("training.fit", job, tmp_path, print)
 
 
-def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(GenerationError, match=r"nowhere holds no model"):
-        run_job("training.generate", generation(Path("nowhere")), tmp_path, print)
+@pytest.mark.parametrize("launcher", ["python", "accelerate"])
+def test_a_missing_model_is_named(tmp_path: Path, launcher: Launcher) -> None:
+    with pytest.raises(GenerationError, match=r"^nowhere holds no model"):
+        run_job("training.generate", generation(Path("nowhere")), tmp_path, print, launcher=launcher)
 
 
 def test_a_stopped_job_leaves_no_child(tiny_model: Path, tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_child_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path
     job = generation(tiny_model, prompts=64, batch_size=1, new_tokens=100)
     code = (
         "import sys; from pathlib import Path; from training.generate import GenerateJob; "
-        "from training.process import run_job; "
+        "from training.process import Launcher, run_job; "
         "job = GenerateJob.model_validate_json(sys.stdin.read()); "
         f"run_job('training.generate', job, Path({str(tmp_path)!r}), lambda line: print(line['done'], flush=True))"
     )
