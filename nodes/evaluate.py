@@ -1,6 +1,5 @@
 """Node `evaluate`: baseline against adapter on the held-out prompts, judged by the same panel."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from langgraph.runtime import Runtime
 from nodes.generate import starting_adapter
 from nodes.sampling import Plan, Weights, sample
 from nodes.services import Services, in_thread
+from nodes.together import together
 from state.graph_state import PipelineState, RunContext
 from state.ledger import RunRow
 from state.records import EvaluationStage, SampleRow, TrainingStage
@@ -67,9 +67,7 @@ async def _judge_missing(services: Services, run: RunRow, samples: Sequence[Samp
         done += 1
         tell({"stage": "evaluation", "done": done, "total": len(waiting), "detail": "judged"})
 
-    async with asyncio.TaskGroup() as group:
-        for key in waiting:
-            group.create_task(one(key))
+    await together(one(key) for key in waiting)
 
 
 def _compared(

@@ -1,6 +1,5 @@
 """Making responses: from weights on this machine (batches on the training side) or from a chat endpoint."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from langgraph.config import get_stream_writer
 
 from nodes.jobs import run_child
 from nodes.services import Services, in_thread
+from nodes.together import together
 from state.endpoints import Endpoint
 from state.errors import GenerationError
 from state.keys import content_key, derived_seed, response_key
@@ -125,9 +125,7 @@ async def _from_endpoint(
         done += 1
         tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
 
-    async with asyncio.TaskGroup() as group:
-        for prompt, variation in missing:
-            group.create_task(one(prompt, variation))
+    await together(one(prompt, variation) for prompt, variation in missing)
 
 
 def _sample(plan: Plan, prompt: PromptRow, variation: int, made: Made) -> tuple[SampleRow, str]:
