@@ -134,8 +134,10 @@ def _served(role: str, endpoint: Endpoint, url: str, content: bytes) -> Finding:
     return Finding(what, f"{endpoint.model} at {endpoint.base_url}")
 
 
-def check_folders(settings: Settings) -> None:
-    """Refuse (SettingsError) folders that cannot be written, before hours of work end in front of one."""
+def check_ready(settings: Settings) -> None:
+    """Refuse (SettingsError) an unset key or a folder that cannot be written, before hours of work end there."""
+    settings.policy.endpoint().key()
+    settings.judge.endpoint().key()
     for what, folder in _places(settings).items():
         if reason := _unwritable(_nearest(folder)):
             raise SettingsError(f"The folder for {what}, {folder}, cannot be written: {reason}.")

@@ -26,14 +26,14 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Ask nobody: automatic gates, no review.")] = False,
 ) -> None:
     """Generate, judge, pair, train, evaluate and deploy."""
-    from rlhf.checkup import check_folders
+    from rlhf.checkup import check_ready
     from state.promptfile import read_prompts
 
     settings = chosen_settings(recipe)
     if yes:
         automatic = {"gates": {"training": "auto", "deployment": "auto"}, "review": {"mode": "off"}}
         settings = settings.replace(automatic, "--yes")
-    check_folders(settings)
+    check_ready(settings)
     notes: list[str] = []
     rows = read_prompts(prompts, settings.task_type, notes)[:limit]
     for note in notes:

@@ -85,6 +85,7 @@ def test_a_recipe_is_printed_as_it_is_shipped() -> None:
             ["run", "good.jsonl", "--recipe", "no_place.toml"],
             "The folder for adapters, good.jsonl, cannot be",
         ),
+        (["run", "good.jsonl", "--recipe", "openai"], "openai/gpt-4o-mini needs a key: set OPENAI_API_KEY"),
         (["run", "good.jsonl", "--adapter", "../up"], "Adapter name '../up' is not usable"),
         (["run", "good.jsonl", "--run-id", "a/b"], "Run id 'a/b' is not usable"),
         (["run", "good.jsonl", "--limit", "1"], "too few"),

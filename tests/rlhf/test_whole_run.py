@@ -117,12 +117,19 @@ def test_yes_asks_nobody_and_a_hold_stays_a_candidate(prompts: Path, recipe: Pat
         assert f"\n{stage}" in result.stderr
 
 
-def test_a_dead_judge_fails_the_run_and_a_mended_one_finishes_it(
+def test_a_dead_endpoint_fails_the_run_and_a_mended_one_finishes_it(
     prompts: Path, recipe: Path, endpoint: ScriptedEndpoint
 ) -> None:
     script = endpoint.script
-    endpoint.script = lambda request: status(401)(request) if is_judge_call(request.body) else script(request)
+    endpoint.script = status(401)
     result = run(prompts, recipe)
+    assert result.exit_code == 4, result.output
+    assert "401" in result.stderr
+    assert "unexpected" not in result.stderr
+    endpoint.forget()
+
+    endpoint.script = lambda request: status(401)(request) if is_judge_call(request.body) else script(request)
+    result = rlhf("resume", "one")
     assert result.exit_code == 4, result.output
     assert "401" in result.stderr
     assert report()["status"] == "failed"
