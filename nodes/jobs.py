@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from langgraph.config import get_stream_writer
+from langsmith import trace
 from pydantic import BaseModel
 
 from nodes.services import in_thread
@@ -32,6 +33,9 @@ async def run_child(
         tell({**line, "stage": stage, "detail": line.get("detail") or what})
 
     try:
-        return await in_thread(run_job, module, job, folder, progress, launcher=launcher, stop=stop)
+        async with trace(module, inputs={"folder": folder.name}) as span:
+            result = await in_thread(run_job, module, job, folder, progress, launcher=launcher, stop=stop)
+            span.end(outputs=result.get("metrics", {}))
+            return result
     finally:
         stop.set()

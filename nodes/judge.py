@@ -1,6 +1,7 @@
 """Nodes `judge_*`: one dimension of one response, judged by its crew or found in the ledger."""
 
 from langgraph.runtime import Runtime
+from langsmith import trace
 
 from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest
 from nodes.panel import evidence_for, pack_for, settings_of
@@ -25,7 +26,12 @@ async def judge(
         return {"verdicts": {dimension: known.key}}
     response, request, settings = await in_thread(_question, services, state, runtime, dimension)
     pool = await in_thread(lambda: services.pool)
-    verdict = _verdict(await pool.judge(request), response, dimension, settings.judge)
+    # Crews work in other processes: without this their model calls would be missing from a LangSmith trace.
+    asked = {"messages": [message.model_dump() for message in request.messages]}
+    async with trace(f"crew {dimension}", run_type="llm", inputs=asked) as span:
+        reply = await pool.judge(request)
+        span.end(outputs=reply.model_dump(mode="json"))
+    verdict = _verdict(reply, response, dimension, settings.judge)
     await in_thread(lambda: services.ledger.add_verdict(state.get("run_id"), verdict, cached=False))
     return {"verdicts": {dimension: verdict.key}}
 
