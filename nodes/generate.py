@@ -53,7 +53,7 @@ def source_of_round(services: Services, run: RunRow, round: int) -> Weights | En
 
 
 def starting_adapter(settings: Settings) -> Path | None:
-    """Folder of the adapter the run starts from, if any; DeploymentError if it is not there."""
+    """Folder of the adapter the run starts from, if any; InputError if it is not there."""
     from training.registry import resolve_adapter
 
     named = settings.policy.adapter

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from state.errors import DeploymentError
+from state.errors import DeploymentError, InputError
 from state.files import checked_name, folder_lock, fsync_folder, sha256_file, write_json
 
 Alias = Literal["champion", "candidate"]
@@ -41,7 +41,8 @@ def store(output_dir: Path, name: str, adapter: Path, manifest: Mapping[str, Any
     """Copy a trained adapter into the registry as its next version.
 
     `manifest` must hold `run_id`, `round` and `base_model`: storing the same round of the same run again
-    returns the version that is there. DeploymentError if it is no safetensors or the folder cannot be written.
+    returns the version that is there. InputError if it is no adapter in safetensors, DeploymentError if the
+    folder cannot be written.
     """
     check_adapter(adapter)
     home = output_dir / checked_name(name, "Adapter name")
@@ -72,7 +73,7 @@ def store(output_dir: Path, name: str, adapter: Path, manifest: Mapping[str, Any
 
 
 def point(output_dir: Path, name: str, version: str, alias: Alias, why: str) -> Version:
-    """Move an alias to a version, atomically, and log it; DeploymentError if there is no such version."""
+    """Move an alias to a version, atomically, and log it; InputError if there is no such version."""
     home = output_dir / checked_name(name, "Adapter name")
     with _reported(home), folder_lock(home):
         found = find(output_dir, name, version)
@@ -104,7 +105,7 @@ def rollback(output_dir: Path, name: str, version: str | None = None) -> Version
         now = _target(home, "champion")
         earlier = [v for v in champions(output_dir, name) if v != now]
         if not earlier:
-            raise DeploymentError(f"{name} has had no other champion: name the version to go back to.")
+            raise InputError(f"{name} has had no other champion: name the version to go back to.")
         version = earlier[-1]
     return point(output_dir, name, version, "champion", "rolled back by a person")
 
@@ -119,12 +120,12 @@ def champions(output_dir: Path, name: str) -> list[str]:
 
 
 def find(output_dir: Path, name: str, version: str) -> Version:
-    """A version by its number ("v3") or alias; DeploymentError lists what there is."""
+    """A version by its number ("v3") or alias; InputError lists what there is."""
     home = output_dir / checked_name(name, "Adapter name")
     number = (_target(home, version) if version in ALIASES else None) or version
     if not any(folder.name == number for folder in _folders(home)):
         there = ", ".join(folder.name for folder in _folders(home)) or "none"
-        raise DeploymentError(f"{name} has no version {version!r} in {output_dir}; versions: {there}.")
+        raise InputError(f"{name} has no version {version!r} in {output_dir}; versions: {there}.")
     return _version(home, number)
 
 
@@ -140,18 +141,18 @@ def resolve_adapter(reference: str, output_dir: Path) -> Path:
     if not (folder / CONFIG).is_file():
         name, _, version = reference.partition("@")
         if "/" in name or "\\" in name:
-            raise DeploymentError(f"{reference} is no adapter: there is no folder with {CONFIG}.")
+            raise InputError(f"{reference} is no adapter: there is no folder with {CONFIG}.")
         folder = find(output_dir, name, version or "champion").path
     check_adapter(folder)
     return folder
 
 
 def check_adapter(folder: Path) -> None:
-    """Refuse (DeploymentError) a folder that is no adapter in safetensors; pickles are never loaded."""
+    """Refuse (InputError) a folder that is no adapter in safetensors; pickles are never loaded."""
     if not (folder / CONFIG).is_file():
-        raise DeploymentError(f"{folder} is no adapter: it has no {CONFIG}.")
+        raise InputError(f"{folder} is no adapter: it has no {CONFIG}.")
     if not (folder / WEIGHTS).is_file():
-        raise DeploymentError(f"{folder} has no {WEIGHTS}: only adapters in safetensors are used.")
+        raise InputError(f"{folder} has no {WEIGHTS}: only adapters in safetensors are used.")
 
 
 def serve_lines(version: Version) -> list[str]:
