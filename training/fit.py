@@ -47,6 +47,7 @@ class FitJob(BaseModel):
     learning_rate: float = Field(1e-4, gt=0.0)
     beta: float = Field(0.1, gt=0.0)
     rank: int = Field(16, ge=1)
+    """Of a new adapter; one that continues a parent keeps the parent's."""
     batch_size: int = Field(4, ge=1)
     """Pairs per optimizer step, over all devices."""
     max_length: int = Field(2048, ge=16)
