@@ -1,8 +1,11 @@
 """The errors people see: one class per phase, each a plain line that names the way out."""
 
 
-class RlhfError(Exception):
-    """Base of every expected error; its text is meant for people and holds no secret."""
+class RlhfError(RuntimeError):
+    """Base of every expected error; its text is meant for people and holds no secret.
+
+    A RuntimeError, because the server shows clients the words of the standard kinds alone.
+    """
 
     exit_status = 4
 
