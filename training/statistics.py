@@ -11,6 +11,8 @@ DIMENSION_MARGIN = 5.0
 """Points of 100 a single dimension may lose before the adapter is held back."""
 MAX_LENGTH_RATIO = 1.15
 """Longer than this and a higher score may be length alone."""
+MIN_PROMPTS = 6
+"""Fewest held-out prompts that can prove anything: with five, even five wins could be chance (p = 0.06)."""
 MIN_COVERAGE = 0.8
 """Share of held-out prompts both models need a score on."""
 
@@ -89,6 +91,8 @@ def decide(comparison: Comparison | None) -> tuple[Literal["ship", "hold"], list
         return "hold", ["no held-out prompt was scored for both models"]
     overall = comparison.overall
     reasons = []
+    if comparison.num_prompts < MIN_PROMPTS:
+        reasons.append(f"{comparison.num_prompts} held-out prompts prove nothing: {MIN_PROMPTS} are needed")
     if overall.low <= 0:
         reasons.append(f"the interval [{overall.low:.1f}, {overall.high:.1f}] does not lie above zero")
     for name, change in comparison.dimensions.items():

@@ -91,6 +91,14 @@ def test_one_prompt_proves_nothing() -> None:
     assert bootstrap([30.0], seed=1) == Interval(30.0, -100.0, 100.0)
 
 
+def test_a_handful_of_prompts_is_held_however_much_they_gained() -> None:
+    before = judged({key: [50.0] for key in "abcde"})
+    after = judged({key: [80.0] for key in "abcde"})
+    verdict, reasons = decide(compare(before, after, seed=1))
+    assert verdict == "hold"
+    assert reasons == ["5 held-out prompts prove nothing: 6 are needed"]
+
+
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     covered = 0
