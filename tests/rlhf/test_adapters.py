@@ -50,6 +50,6 @@ def test_a_version_is_promoted_and_rolled_back() -> None:
 @pytest.mark.usefixtures("two_versions")
 def test_a_version_that_is_not_there_is_refused() -> None:
     result = adapters("promote", "budgeting", "v9")
-    assert result.exit_code == 4
+    assert result.exit_code == 2
     assert "no version 'v9'" in result.stderr
     assert adapters("promote", "../up", "v1").exit_code == 2
