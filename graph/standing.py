@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
-from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 
-from nodes.services import Services, in_thread
+from nodes.services import Services, in_thread, thread_id
 from state.errors import RlhfError
 from state.graph_state import RunContext
 
@@ -49,8 +48,3 @@ def marking_failure(action: Action, services: Services) -> Action:
             raise
 
     return node
-
-
-def thread_id() -> str:
-    """The thread the current node runs in, which is also the run's id."""
-    return str(get_config()["configurable"]["thread_id"])

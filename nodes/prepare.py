@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
 from nodes.panel import pack_for
-from nodes.services import Services, in_thread
+from nodes.services import Services, in_thread, thread_id
 from state.errors import InputError
 from state.files import checked_name
 from state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
@@ -21,7 +20,7 @@ DEFAULT_ADAPTER_NAME = "adapter"
 
 async def prepare(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
     """Register the run under the thread's id, or find it registered, as the command line leaves it."""
-    run_id = str(get_config()["configurable"]["thread_id"])
+    run_id = thread_id()
     row = await in_thread(_registered, services, run_id, state, runtime)
     return {"run_id": run_id, "adapter_name": row, "state_version": STATE_VERSION, "round": 1, "position": 0}
 

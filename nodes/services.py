@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from langgraph.config import get_config
+
 from state.endpoints import Endpoint
 from state.errors import LedgerError
 from state.ledger import Ledger, RunRow
@@ -109,3 +111,8 @@ operator = Services()
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run blocking work beside the event loop: files and SQLite may not block a server's loop."""
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+def thread_id() -> str:
+    """The thread the current node runs in, which is also the run's id."""
+    return str(get_config()["configurable"]["thread_id"])

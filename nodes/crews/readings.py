@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from nodes.crews.requests import JudgeReply, Method
 from prompts.messages import VerdictAnswer
+from prompts.rubric import LEVELS
 from state.records import FailureKind, Usage
 
-LEVELS: Final = range(6)
 _DIGITS: Final = frozenset("012345")
 
 MIN_MASS: Final = 0.5
