@@ -62,6 +62,9 @@ def aggregate_verdicts(
     return Feedback(
         prompt=response.prompt,
         response=response.text,
+        prompt_id=response.prompt_key,
+        response_id=response.key,
+        task_type=response.task_type,
         overall_score=_rounded(overall),
         vetoed=any(
             pack.dimensions[name].veto and part.score is not None and part.score < VETO_BELOW

@@ -121,6 +121,11 @@ class JudgeOutput(TypedDict, total=False):
 
     prompt: str
     response: str
+    prompt_id: str
+    response_id: str
+    """Key of the response in the ledger."""
+    task_type: str
+    """Rubric pack the response is judged by."""
     overall_score: float | None
     rating: int | None
     is_acceptable: bool
@@ -141,12 +146,8 @@ class JudgeState(JudgeOutput, total=False):
 
     context: Annotated[dict[str, Any], EphemeralValue]
     """Input facts; moved to the ledger by `route`."""
-    task_type: str
-    """Rubric pack the response is judged by."""
     run_id: str
     """The run the response belongs to; absent for a single judgement."""
-    response_id: str
-    """Key of the response in the ledger."""
     verdicts: Annotated[dict[str, str], one_of]
     """Verdict key per dimension."""
     feedback: dict[str, Any]

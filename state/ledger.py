@@ -308,7 +308,7 @@ class Ledger:
             "rating": feedback.rating,
             "coverage": feedback.coverage,
             "needs_review": feedback.needs_review,
-            "body": feedback.model_dump(mode="json", exclude={"prompt", "response"}),
+            "body": feedback.model_dump(mode="json", exclude=set(_OF_RESPONSE)),
         }
         with self._database.writing() as connection:
             self._database.replace(connection, t.feedback, row)
@@ -324,11 +324,7 @@ class Ledger:
                 )
                 bodies |= {row.response_key: row.body for row in connection.execute(query)}
         texts = self.responses(bodies)
-        return {
-            key: Feedback(prompt=texts[key].prompt, response=texts[key].text, **bodies[key])
-            for key in wanted
-            if key in bodies
-        }
+        return {key: Feedback(**_of_response(texts[key]), **bodies[key]) for key in wanted if key in bodies}
 
     def feedback_keys(self, run_id: str) -> set[str]:
         """Keys of the run's responses that have feedback."""
@@ -399,6 +395,16 @@ class Ledger:
                 row = connection.execute(sa.select(*sums).where(table.c.run_id == run_id)).mappings().one()
                 total += Usage(**row)
             return total
+
+
+_OF_RESPONSE = ("prompt", "response", "prompt_id", "response_id", "task_type")
+"""What feedback tells about its response: stored with the response, not with the feedback."""
+
+
+def _of_response(row: ResponseRow) -> dict[str, str]:
+    return dict(
+        zip(_OF_RESPONSE, (row.prompt, row.text, row.prompt_key, row.key, row.task_type), strict=True)
+    )
 
 
 def _chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:

@@ -1,16 +1,28 @@
 """Records of the ledger and the shapes people receive: prompts, verdicts, feedback, the run report."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A finished thing: it never changes, and its fields can be read as keys too (`record["rating"]`)."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __getitem__(self, name: str) -> Any:
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return getattr(self, name)
 
-class PromptRow(_Record):
+    def keys(self) -> Iterable[str]:
+        """Names of the fields, so that `{**record}` and `dict(record)` work."""
+        return type(self).model_fields.keys()
+
+
+class PromptRow(Record):
     """One prompt of a run. `split` decides whether it may ever be trained on."""
 
     key: str
@@ -22,7 +34,7 @@ class PromptRow(_Record):
     split: Literal["train", "held_out"] = "train"
 
 
-class ResponseRow(_Record):
+class ResponseRow(Record):
     """One response together with the prompt it answers: all a judge needs."""
 
     key: str
@@ -33,7 +45,7 @@ class ResponseRow(_Record):
     text: str
 
 
-class SampleRow(_Record):
+class SampleRow(Record):
     """Variation `variation` of the response to a prompt, made by `policy` in `round` of a run."""
 
     prompt_key: str
@@ -47,7 +59,7 @@ class SampleRow(_Record):
     output_tokens: int = 0
 
 
-class Usage(_Record):
+class Usage(Record):
     """What was spent: calls made, tokens in and out, and answers found in the ledger instead."""
 
     calls: int = 0
@@ -70,7 +82,7 @@ class FailureKind(StrEnum):
     ENDPOINT_ERROR = "endpoint_error"
 
 
-class Verdict(_Record):
+class Verdict(Record):
     """One judge's answer on one dimension: scored, or failed and then without any number."""
 
     key: str
@@ -93,7 +105,7 @@ class Verdict(_Record):
     usage: Usage = Usage()
 
 
-class EvidenceNote(_Record):
+class EvidenceNote(Record):
     """One deterministic check as people see it."""
 
     check: str
@@ -102,7 +114,7 @@ class EvidenceNote(_Record):
     sentence: str
 
 
-class DimensionFeedback(_Record):
+class DimensionFeedback(Record):
     """A dimension's part of a feedback: judge and evidence blended and capped."""
 
     status: Literal["scored", "failed"]
@@ -112,11 +124,17 @@ class DimensionFeedback(_Record):
     evidence: list[EvidenceNote] = Field(default_factory=list)
 
 
-class Feedback(_Record):
+class Feedback(Record):
     """All verdicts of a response, aggregated. Also the object of `rlhf judge --json`."""
 
     prompt: str
     response: str
+    prompt_id: str = ""
+    """Key of the prompt (with its context and task type) in the ledger."""
+    response_id: str = ""
+    """Key of the response in the ledger."""
+    task_type: str = ""
+    """Rubric pack it was judged by."""
     overall_score: float | None = Field(None, ge=0.0, le=100.0)
     """Weighted mean over the scored dimensions; None if none was scored."""
     rating: int | None = Field(None, ge=1, le=5)
@@ -133,8 +151,42 @@ class Feedback(_Record):
     strengths: list[str] = Field(default_factory=list)
     dimensions: dict[str, DimensionFeedback]
 
+    @property
+    def overall_rating(self) -> int | None:
+        """The rating, 1–5 stars; None if no dimension was scored."""
+        return self.rating
 
-class Review(_Record):
+    @property
+    def accuracy_score(self) -> float | None:
+        """Accuracy, 0–100; None if it was not judged."""
+        return self._score("accuracy")
+
+    @property
+    def brand_alignment_score(self) -> float | None:
+        """Brand alignment, 0–100; None if it was not judged."""
+        return self._score("brand_alignment")
+
+    @property
+    def compliance_score(self) -> float | None:
+        """Compliance, 0–100; None if it was not judged."""
+        return self._score("compliance")
+
+    @property
+    def clarity_score(self) -> float | None:
+        """Clarity, 0–100; None if it was not judged."""
+        return self._score("clarity")
+
+    @property
+    def actionability_score(self) -> float | None:
+        """Actionability, 0–100; None if it was not judged."""
+        return self._score("actionability")
+
+    def _score(self, dimension: str) -> float | None:
+        part = self.dimensions.get(dimension)
+        return part.score if part else None
+
+
+class Review(Record):
     """A person's word on one response; it wins over the judges."""
 
     response_key: str
@@ -145,13 +197,13 @@ class Review(_Record):
     reviewer: str = ""
 
 
-class GenerationStage(_Record):
+class GenerationStage(Record):
     num_prompts: int = 0
     num_responses: int = 0
     num_failed: int = 0
 
 
-class FeedbackStage(_Record):
+class FeedbackStage(Record):
     num_feedback: int = 0
     avg_rating: float | None = None
     avg_score: float | None = None
@@ -160,18 +212,18 @@ class FeedbackStage(_Record):
     coverage: float | None = None
 
 
-class DatasetStage(_Record):
+class DatasetStage(Record):
     path: str | None = None
     num_examples: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
 
 
-class TrainingStage(_Record):
+class TrainingStage(Record):
     adapter_path: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
-class EvaluationStage(_Record):
+class EvaluationStage(Record):
     verdict: Literal["ship", "hold"] | None = None
     win_rate: float | None = None
     delta: float | None = None
@@ -186,7 +238,7 @@ class EvaluationStage(_Record):
     """Mean change per dimension, points of 100."""
 
 
-class DeploymentStage(_Record):
+class DeploymentStage(Record):
     version: str | None = None
     alias: Literal["champion", "candidate"] | None = None
     path: str | None = None
@@ -194,7 +246,7 @@ class DeploymentStage(_Record):
     """Command lines that serve the adapter."""
 
 
-class Stages(_Record):
+class Stages(Record):
     """Results per stage of the newest round; a stage not reached yet holds its defaults."""
 
     generation: GenerationStage = GenerationStage()
@@ -208,7 +260,7 @@ class Stages(_Record):
 RunStatus = Literal["running", "waiting", "finished", "failed"]
 
 
-class RunReport(_Record):
+class RunReport(Record):
     """`rlhf show --json` and the output of the pipeline graph."""
 
     run_id: str
