@@ -79,16 +79,13 @@ def template_version(judge: JudgeSettings) -> str:
 
 def _request(response: ResponseRow, dimension: str, judge: JudgeSettings, endpoint: Endpoint) -> JudgeRequest:
     pack = pack_for(response.task_type)
-    findings = [
-        check.sentence for check in evidence_for(pack, response)[dimension].checks if check.grade is not None
-    ]
     messages = judge_messages(
         pack,
         dimension,
         response.prompt,
         response.text,
         response.context,
-        findings,
+        evidence_for(pack, response)[dimension].told,
         style=judge.style,
         reasoning=judge.reasoning,
     )

@@ -47,5 +47,6 @@ def evidence_for(pack: RubricPack, response: ResponseRow) -> Mapping[str, "Dimen
     if key not in _recent:
         if len(_recent) >= _RECENT_LIMIT:
             _recent.clear()
-        _recent[key] = grade_checks(pack, collect_evidence(response.prompt, response.text, response.context))
+        evidence = collect_evidence(response.prompt, response.text, response.context, pack.anchors)
+        _recent[key] = grade_checks(pack, evidence)
     return _recent[key]

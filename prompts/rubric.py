@@ -130,6 +130,11 @@ class RubricPack(_Frozen):
         return {name: _weight(name, rubric) for name, rubric in self.dimensions.items()}
 
     @property
+    def anchors(self) -> tuple[str, ...]:
+        """The words for the two best levels of every dimension."""
+        return tuple(rubric.levels[level] for rubric in self.dimensions.values() for level in (4, 5))
+
+    @property
     def version(self) -> str:
         """16 hex digits that change with any word or number of the pack."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)

@@ -8,9 +8,11 @@ from nodes.evidence.collect import (
     EVIDENCE_VERSION,
     CheckFunction,
     collect_evidence,
+    collect_findings,
     grade_checks,
     known_checks,
 )
+from nodes.evidence.findings import Finding, FindingKind, Severity
 from nodes.evidence.results import CheckResult, DimensionEvidence, Evidence
 
 __all__ = [
@@ -20,7 +22,11 @@ __all__ = [
     "CheckResult",
     "DimensionEvidence",
     "Evidence",
+    "Finding",
+    "FindingKind",
+    "Severity",
     "collect_evidence",
+    "collect_findings",
     "grade_checks",
     "known_checks",
 ]

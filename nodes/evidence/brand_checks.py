@@ -1,10 +1,13 @@
 """Checks on brand and prompt: names, wanted and banned terms, and whether the prompt is taken up."""
 
-import re
-from functools import lru_cache
+from typing import Final
 
 from nodes.evidence.results import Evidence, Grade
+from nodes.evidence.terms import term_pattern
 from nodes.evidence.text import content_words, ramp
+
+OFF_TOPIC: Final = 0.15
+COPIED: Final = 0.5
 
 
 def brand_named(evidence: Evidence) -> Grade:
@@ -12,13 +15,13 @@ def brand_named(evidence: Evidence) -> Grade:
     brand = evidence.facts.brand
     if brand is None:
         return Grade(None, "No brand is given.")
-    match = _term(brand).search(evidence.response)
-    if match:
-        return Grade(1.0, f"{brand} is named.", match.span())
+    if term_pattern(brand).search(evidence.response):
+        return Grade(1.0, f"{brand} is named.")
     first = brand.split()[0]
-    if len(first) > 3 and _term(first).search(evidence.response):
+    if len(first) > 3 and term_pattern(first).search(evidence.response):
         return Grade(0.5, f"{brand} is named by half.")
-    return Grade(0.0, f"{brand} is not named.")
+    sentence = f"{brand} is not named."
+    return Grade(0.0, sentence, [evidence.demanded("brand_missing", "brand", brand, sentence)])
 
 
 def required_terms_present(evidence: Evidence) -> Grade:
@@ -26,9 +29,13 @@ def required_terms_present(evidence: Evidence) -> Grade:
     terms = evidence.facts.required_terms
     if not terms:
         return Grade(None, "No terms are required.")
-    missing = [term for term in terms if not _term(term).search(evidence.response)]
+    missing = [term for term in terms if not term_pattern(term).search(evidence.response)]
+    findings = [
+        evidence.demanded("required_term_missing", "required_terms", term, f"Missing: {term}.")
+        for term in missing
+    ]
     value = 1 - len(missing) / len(terms)
-    return Grade(value, f"Missing: {missing[0]}." if missing else "All required terms are there.")
+    return Grade(value, f"Missing: {missing[0]}." if missing else "All required terms are there.", findings)
 
 
 def banned_terms_absent(evidence: Evidence) -> Grade:
@@ -38,9 +45,10 @@ def banned_terms_absent(evidence: Evidence) -> Grade:
         return Grade(None, "No terms are banned.")
     if not evidence.words:
         return Grade(0.0, "There is no text to check.")
-    hits = [match for term in terms if (match := _term(term).search(evidence.response))]
+    hits = [match for term in terms if (match := term_pattern(term, True).search(evidence.response))]
     if hits:
-        return Grade(0.3 ** len(hits), f"Banned: {hits[0][0]}.", hits[0].span())
+        findings = [evidence.found("banned_term", *hit.span(), f"Banned: {hit[0]}.") for hit in hits]
+        return Grade(0.3 ** len(hits), f"Banned: {hits[0][0]}.", findings)
     return Grade(1.0, "No banned terms.")
 
 
@@ -51,7 +59,10 @@ def refers_to_prompt(evidence: Evidence) -> Grade:
         return Grade(None, "The prompt is too short to compare.")
     found = len(asked & set(content_words(evidence.words)))
     value = ramp(found / min(len(asked), 40), 0.0, 0.5)
-    return Grade(value, f"Takes up {found} of {len(asked)} key words of the prompt.")
+    sentence = f"Takes up {found} of {len(asked)} key words of the prompt."
+    if value < OFF_TOPIC and len(evidence.words) >= 8:
+        return Grade(value, sentence, [evidence.found("off_topic", 0, len(evidence.response), sentence)])
+    return Grade(value, sentence)
 
 
 def no_prompt_copy(evidence: Evidence) -> Grade:
@@ -61,17 +72,12 @@ def no_prompt_copy(evidence: Evidence) -> Grade:
         return Grade(None, "Too few words to compare.")
     asked = set(_runs(evidence.prompt_words))
     share = sum(run in asked for run in runs) / len(runs)
-    return Grade(ramp(share, 0.75, 0.25), f"{share:.0%} is copied from the prompt.")
+    sentence = f"{share:.0%} is copied from the prompt."
+    if share >= COPIED:
+        whole = [evidence.found("copied_prompt", 0, len(evidence.response), sentence)]
+        return Grade(ramp(share, 0.75, 0.25), sentence, whole)
+    return Grade(ramp(share, 0.75, 0.25), sentence)
 
 
 def _runs(found: tuple[str, ...]) -> list[tuple[str, ...]]:
     return list(zip(*(found[offset:] for offset in range(5)), strict=False))
-
-
-@lru_cache(maxsize=512)
-def _term(term: str) -> re.Pattern[str]:
-    """`term` as a whole word or phrase, whatever its case, spacing and apostrophes."""
-    escaped = "".join("['’]" if c in "'’" else r"\s{1,3}" if c.isspace() else re.escape(c) for c in term)
-    before = r"(?<!\w)" if term[:1].isalnum() else ""
-    after = r"(?!\w)" if term[-1:].isalnum() else ""
-    return re.compile(before + escaped + after, re.IGNORECASE)

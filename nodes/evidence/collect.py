@@ -9,34 +9,39 @@ from nodes.evidence import (
     brand_checks,
     claims_checks,
     language_checks,
+    limit_checks,
     money_checks,
     safety_checks,
 )
-from nodes.evidence.allocations import allocate, find_mentions
+from nodes.evidence.allocations import allocate
 from nodes.evidence.facts import read_facts
+from nodes.evidence.findings import MOST, Finding, Severity, worst_first
 from nodes.evidence.money import find_amounts
+from nodes.evidence.names import find_mentions
 from nodes.evidence.results import (
     CheckKind,
     CheckResult,
     DimensionEvidence,
     Evidence,
     GradeFunction,
-    Severity,
 )
 from nodes.evidence.text import sentences, words
 from prompts.rubric import DimensionRubric, RubricPack
 
 CheckFunction = Callable[[Evidence], CheckResult]
 
-EVIDENCE_VERSION: Final[str] = "1"  # raise it when a check grades differently: stored scores depend on it
+EVIDENCE_VERSION: Final[str] = "2"  # raise it when a check grades differently: stored scores depend on it
 
 _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
     "money": (
         money_checks.retailers_have_amounts,
         money_checks.retailers_have_reasons,
         money_checks.amounts_sum_to_budget,
-        money_checks.nothing_above_budget,
-        money_checks.caps_kept,
+        money_checks.stated_total_right,
+        money_checks.shares_agree,
+        limit_checks.nothing_above_budget,
+        limit_checks.caps_kept,
+        limit_checks.currency_kept,
         money_checks.distinct_amounts,
     ),
     "brand": (
@@ -46,7 +51,11 @@ _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
         brand_checks.refers_to_prompt,
         brand_checks.no_prompt_copy,
     ),
-    "claims": (claims_checks.no_forbidden_claims, claims_checks.disclosure_present),
+    "claims": (
+        claims_checks.no_forbidden_claims,
+        claims_checks.no_unproven_claims,
+        claims_checks.disclosure_present,
+    ),
     "language": (
         language_checks.not_empty,
         language_checks.long_enough,
@@ -62,20 +71,26 @@ _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
         action_checks.figures_present,
         action_checks.call_to_action_present,
     ),
-    "safety": (safety_checks.no_chat_tokens, safety_checks.no_refusal, safety_checks.no_judge_injection),
+    "safety": (
+        safety_checks.no_chat_tokens,
+        safety_checks.no_refusal,
+        safety_checks.no_judge_injection,
+        safety_checks.no_hidden_text,
+        safety_checks.not_placeholder,
+    ),
 }
 
 
 def _check(kind: CheckKind, grade: GradeFunction) -> CheckFunction:
     def run(evidence: Evidence) -> CheckResult:
-        value, sentence, span = grade(evidence)
+        value, sentence, findings = grade(evidence)
         return CheckResult(
             name=grade.__name__,
             kind=kind,
             severity=_severity(value),
             grade=None if value is None else round(value, 4),
             sentence=sentence,
-            span=span,
+            findings=tuple(findings)[:MOST],
         )
 
     return run
@@ -91,11 +106,17 @@ def known_checks() -> frozenset[str]:
     return frozenset(CHECKS)
 
 
-def collect_evidence(prompt: str, response: str, context: Mapping[str, Any]) -> Evidence:
-    """Read one response once. Never raises, whatever the texts hold; linear in their length."""
+def collect_evidence(
+    prompt: str, response: str, context: Mapping[str, Any], anchors: tuple[str, ...] = ()
+) -> Evidence:
+    """Read one response once. Never raises, whatever the texts hold; linear in their length.
+
+    `anchors` are the rubric's words for good levels: an answer made of them answers nothing.
+    """
     facts = read_facts(prompt, context)
     amounts = find_amounts(response)
-    mentions = find_mentions(response, tuple(dict.fromkeys((*facts.retailers, *facts.caps))))
+    names = tuple(dict.fromkeys((*facts.retailers, *facts.caps)))
+    mentions = find_mentions(response, names, facts.aliases)
     return Evidence(
         prompt=prompt,
         response=response,
@@ -104,8 +125,14 @@ def collect_evidence(prompt: str, response: str, context: Mapping[str, Any]) -> 
         prompt_words=words(prompt),
         sentences=sentences(response),
         amounts=amounts,
-        allocations=allocate(response, facts, amounts, mentions),
+        split=allocate(response, facts, amounts, mentions),
+        anchors=safety_checks.rubric_words(anchors),
     )
+
+
+def collect_findings(evidence: Evidence) -> tuple[Finding, ...]:
+    """Everything the checks find, whatever the pack, the worst first."""
+    return worst_first(found for check in CHECKS.values() for found in check(evidence).findings)
 
 
 def grade_checks(pack: RubricPack, evidence: Evidence) -> dict[str, DimensionEvidence]:

@@ -8,21 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nodes.evidence.demands import budget_in, caps_in, days_covered, listed_names, wants_split
 from nodes.evidence.money import Amount, find_amounts
 
 MAX_NAMES: Final = 50
 MAX_NAME: Final = 100
 
-_PART: Final = r"[A-Z0-9][\w'’&+-]{0,30}"
-_NAME: Final = rf"{_PART}(?: (?:& )?{_PART}){{0,3}}"
-_NAME_LIST: Final = re.compile(rf"(?<!\w)({_NAME})((?:, {_NAME}){{0,20}}),? (?:and|&|or) ({_NAME})")
-_LIST_START: Final = re.compile(r"(?<!\w)(?:between|across|among|amongst|over)\s", re.IGNORECASE)
-_BUDGET_WORD: Final = re.compile(r"(?<!\w)(?:budget|spend|fund|pot|total)", re.IGNORECASE)
-_CAP_WORD: Final = re.compile(
-    r"(?<!\w)(?:cap(?:s|ped)?|at most|no more than|not exceed|max(?:imum)?|limit(?:ed|s)?|under|below|"
-    r"up to)(?!\w)",
-    re.IGNORECASE,
-)
 _DISCLOSURE_WANTED: Final = re.compile(
     r"(?<!\w)(?:disclos|influencer|sponsored (?:post|video|content|caption|story|review)|testimonial|endorse|"
     r"affiliate|paid (?:partner|post)|#ad(?!\w))",
@@ -41,13 +32,20 @@ class Facts:
 
     brand: str | None
     retailers: tuple[str, ...]
+    aliases: dict[str, tuple[str, ...]]
     budget: float | None
+    split_wanted: bool
+    """Whether amounts for the retailers are asked for: there is a budget, or the prompt says so."""
     currency: str | None
+    days: float | None
+    """How long the budget is to last, in days, where that is known."""
     caps: dict[str, float]
     required_terms: tuple[str, ...]
     banned_terms: tuple[str, ...]
     disclosures: tuple[str, ...]
     disclosure_wanted: bool
+    disclosure_word: str
+    """The word of the prompt that asks for a disclosure, or nothing."""
     max_words: int | None
     max_characters: int | None
 
@@ -57,21 +55,26 @@ def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
     prompt = prompt[:20_000]  # demands stand in the first pages; a longer prompt is material
     amounts = find_amounts(prompt)
     named = _names(context.get("retailers") or context.get("channels"))
-    retailers = named or _listed_names(prompt)
+    retailers = named or _names(listed_names(prompt))
     budget, currency = _budget(context, amounts, prompt)
     wanted = context.get("disclosure")
     disclosures = _names(context.get("disclosures")) or _names(wanted)
+    asked = _DISCLOSURE_WANTED.search(prompt)
     limits = {match["unit"].lower(): int(match["number"]) for match in _WORD_LIMIT.finditer(prompt)}
     return Facts(
         brand=next(iter(_names(context.get("brand"))), None),
         retailers=retailers,
+        aliases=_aliases(context),
         budget=budget,
+        split_wanted=budget is not None or wants_split(prompt),
         currency=currency,
-        caps=_caps(context, budget) or _caps_in(prompt, retailers, budget),
+        days=days_covered(prompt),
+        caps=_caps(context, budget) or caps_in(prompt, retailers, budget),
         required_terms=_names(context.get("required_terms")),
         banned_terms=_names(context.get("banned_terms")),
         disclosures=disclosures,
-        disclosure_wanted=bool(disclosures) or wanted is True or bool(_DISCLOSURE_WANTED.search(prompt)),
+        disclosure_wanted=bool(disclosures) or wanted is True or asked is not None,
+        disclosure_word=asked[0] if asked else "",
         max_words=_whole(context.get("max_words")) or limits.get("words"),
         max_characters=_whole(context.get("max_characters")) or limits.get("characters"),
     )
@@ -107,16 +110,21 @@ def _budget(
     context: Mapping[str, Any], amounts: Sequence[Amount], prompt: str
 ) -> tuple[float | None, str | None]:
     """The context's budget, else the amount that stands by a word for it, else the largest in the prompt."""
-    money = [amount for amount in amounts if amount.kind == "money" and amount.low == amount.high]
     value, written = _money(context.get("budget"), None)
     stated = context.get("currency")
     currency = written or (stated if isinstance(stated, str) and len(stated) <= 3 else None)
-    if value is None and money:
-        near = [a for a in money if _BUDGET_WORD.search(prompt, max(0, a.start - 30), a.end + 30)]
-        best = max(near or money, key=lambda amount: amount.value)
+    best = budget_in(prompt, amounts) if value is None else None
+    if best is not None:
         value, currency = best.value, currency or best.currency
-    symbol = next((amount.currency for amount in money if amount.currency), None)
+    symbol = next((a.currency for a in amounts if a.kind == "money" and a.currency), None)
     return value, {"USD": "$", "EUR": "€", "GBP": "£"}.get((currency or "").upper(), currency) or symbol
+
+
+def _aliases(context: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    aliases = context.get("aliases")
+    if not isinstance(aliases, Mapping):
+        return {}
+    return {str(name)[:MAX_NAME]: _names(own) for name, own in list(aliases.items())[:MAX_NAMES]}
 
 
 def _caps(context: Mapping[str, Any], budget: float | None) -> dict[str, float]:
@@ -125,23 +133,3 @@ def _caps(context: Mapping[str, Any], budget: float | None) -> dict[str, float]:
         return {}
     read = {str(name)[:MAX_NAME]: _money(cap, budget)[0] for name, cap in list(caps.items())[:MAX_NAMES]}
     return {name: cap for name, cap in read.items() if cap is not None}
-
-
-def _caps_in(prompt: str, retailers: Sequence[str], budget: float | None) -> dict[str, float]:
-    """Caps the prompt states: clauses with a word for it, one retailer and one amount."""
-    caps: dict[str, float] = {}
-    for clause in re.split(r"[;\n]|(?<=[.!?])\s", prompt):
-        named = [name for name in retailers if name in clause]
-        amounts = find_amounts(clause) if len(named) == 1 and _CAP_WORD.search(clause) else ()
-        if len(amounts) == 1:
-            share = (budget or 0) / 100 if amounts[0].kind == "percent" else 1
-            caps[named[0]] = amounts[0].value * share
-    return {name: cap for name, cap in caps.items() if cap > 0}
-
-
-def _listed_names(prompt: str) -> tuple[str, ...]:
-    """The names of "between A, B and C", else those of the first list of three or more names."""
-    matches = [_NAME_LIST.match(prompt, start.end()) for start in _LIST_START.finditer(prompt)]
-    longer = (match for match in _NAME_LIST.finditer(prompt) if match[2])
-    match = next((match for match in matches if match), None) or next(longer, None)
-    return _names([match[1], *match[2].split(","), match[3]]) if match else ()

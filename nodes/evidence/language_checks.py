@@ -1,49 +1,51 @@
 """Checks on the writing itself: is there enough of it, is it whole, readable and not repeated."""
 
-import re
 from typing import Final
 
+from nodes.evidence.endings import cut_off_at
+from nodes.evidence.findings import Finding
+from nodes.evidence.repeats import repeated_run
 from nodes.evidence.results import Evidence, Grade
-from nodes.evidence.text import LIST_MARK, distinct_share, ramp, words
+from nodes.evidence.safety_checks import is_placeholder
+from nodes.evidence.text import distinct_share, ramp, words
 
 ENOUGH_WORDS: Final = 25
+VERY_SHORT: Final = 8
 READ_AT_MOST: Final = 20_000  # characters: reading ease is a mean and settles long before
-
-_ENDED: Final = re.compile(r"[.!?…]['\"”’)\]*_`]{0,4}$|\|$")
-_LINK_WORDS: Final = """
-    a an and as at because but by for from in is its of on or our that the their this to was which while will
-    with your
-"""
-_DANGLING: Final = frozenset(_LINK_WORDS.split())
+LEAST_LETTERS: Final = 6  # scripts without spaces write much in one "word"
 
 
 def not_empty(evidence: Evidence) -> Grade:
     """1 if the response holds at least two words, else 0."""
-    filled = len(evidence.words) >= 2
-    return Grade(float(filled), "The response has text." if filled else "The response is empty.")
+    letters = "".join(evidence.words)
+    if len(evidence.words) >= 2 or (len(letters) >= LEAST_LETTERS and not letters.isascii()):
+        return Grade(1.0, "The response has text.")
+    if evidence.words:
+        return Grade(0.0, "The response is one word.", _too_short(evidence))
+    whole = evidence.found("empty", 0, len(evidence.response), "The response is empty.")
+    return Grade(0.0, "The response is empty.", [whole])
 
 
 def long_enough(evidence: Evidence) -> Grade:
     """Distinct words over the 25 a useful response needs, at most 1."""
     count = len(set(evidence.words))
     value = min(1.0, count / ENOUGH_WORDS)
-    return Grade(value, f"{count} different words." if value < 1 else "Long enough to be useful.")
+    sentence = f"{count} different words." if value < 1 else "Long enough to be useful."
+    return Grade(value, sentence, _too_short(evidence) if 0 < count < VERY_SHORT else ())
 
 
 def not_truncated(evidence: Evidence) -> Grade:
-    """Whether the last sentence ends; 0 for a text cut within a phrase, between for an open list item."""
+    """1 for a text that ends, 0 for one that is cut off, 0.5 for a single line without an end."""
     text = evidence.response.rstrip()
     if not text:
         return Grade(0.0, "There is no ending.")
-    if _ENDED.search(text[-8:]):
-        return Grade(1.0, "The last sentence is complete.")
-    span = (max(0, len(text) - 20), len(text))
-    last = evidence.words[-1] if evidence.words else ""
-    if last in _DANGLING or text[-1] in ",;:-–—(&$€£#*":
-        return Grade(0.0, "The response is cut off.", span)
-    lines = text.splitlines()
-    short_item = len(lines) > 1 and (len(lines[-1]) < 60 or LIST_MARK.match(lines[-1]) is not None)
-    return Grade(0.5 if short_item else 0.2, "The last sentence has no end.", span)
+    start = None if is_placeholder(evidence) else cut_off_at(text)
+    if start is not None:
+        sentence = "The response is cut off."
+        return Grade(0.0, sentence, [evidence.found("truncated", start, len(text), sentence)])
+    if text[-1].isalnum():  # a list without full stops, a headline: whole, as far as one can see
+        return Grade(0.5, "The last line has no full stop.")
+    return Grade(1.0, "The last sentence is complete.")
 
 
 def no_repetition(evidence: Evidence) -> Grade:
@@ -56,9 +58,11 @@ def no_repetition(evidence: Evidence) -> Grade:
     windows = [plain[start : start + 100] for start in range(0, len(plain), 100)]
     window_share = sum(distinct_share(window, 1) * len(window) for window in windows) / len(plain)
     value = 0.5 * runs + 0.5 * ramp(window_share, 0.25, 0.62)
-    return Grade(
-        value, "Little is repeated." if value >= 0.8 else f"{1 - distinct_share(plain, 3):.0%} is repeated."
-    )
+    span = repeated_run(evidence.response)
+    if span is None:
+        return Grade(value, "Little is repeated." if value >= 0.8 else _share_repeated(plain))
+    sentence = _share_repeated(plain)
+    return Grade(min(value, 0.6), sentence, [evidence.found("repetition", *span, sentence)])
 
 
 def reading_ease(evidence: Evidence) -> Grade:
@@ -66,26 +70,34 @@ def reading_ease(evidence: Evidence) -> Grade:
 
     It counts letters, words and sentences only, so it needs no dictionary to be downloaded.
     """
-    if len(evidence.words) < 8:
+    if len(evidence.words) < VERY_SHORT:
         return Grade(0.0, "Too few words to measure.")
     import textstat  # heavy: it brings nltk
 
-    text = ". ".join(sentence.rstrip(".") for sentence in evidence.sentences)[:READ_AT_MOST]
+    text = ". ".join(sentence.text.rstrip(".") for sentence in evidence.sentences)[:READ_AT_MOST]
     grade = float(textstat.automated_readability_index(text))
-    return Grade(ramp(grade, 24, 12), f"Reads at school grade {max(1, round(grade))}.")
+    value, sentence = ramp(grade, 24, 12), f"Reads at school grade {max(1, round(grade))}."
+    hard = [evidence.found("hard_to_read", 0, len(evidence.response), sentence)] if value < 0.5 else ()
+    return Grade(value, sentence, hard)
 
 
 def structure(evidence: Evidence) -> Grade:
     """Half for sentences of 4 to 25 words, half for lines or list items once the text is over 50 words."""
     if not evidence.sentences or len(evidence.words) < 4:
         return Grade(0.0, "Nothing to lay out.")
-    lengths = [len(words(sentence)) for sentence in evidence.sentences[:500]]
+    lengths = [len(words(sentence.text)) for sentence in evidence.sentences[:500]]
     good = sum(4 <= length <= 25 for length in lengths) / len(lengths)
     lines = [line for line in evidence.response.splitlines()[:2_000] if line.strip()]
     needed = max(1.0, min(len(evidence.words), 400) / 50)
     layout = min(1.0, len(lines) / needed)
     value = 0.5 * good + 0.5 * layout
-    return Grade(value, "Well laid out." if value >= 0.8 else "Sentences too long or lines missing.")
+    sentence = "Well laid out." if value >= 0.8 else "Sentences too long or lines missing."
+    poor = value < 0.5 and len(evidence.words) > 50
+    return Grade(
+        value,
+        sentence,
+        [evidence.found("poor_structure", 0, len(evidence.response), sentence)] if poor else (),
+    )
 
 
 def length_kept(evidence: Evidence) -> Grade:
@@ -96,8 +108,17 @@ def length_kept(evidence: Evidence) -> Grade:
         (evidence.facts.max_characters, len(evidence.response.strip())),
     ):
         if limit is not None:
-            grades.append((ramp(size / limit, 1.5, 1.0), f"{size} of at most {limit}"))
+            grades.append((ramp(size / limit, 1.5, 1.0), f"Length: {size} of at most {limit}."))
     if not grades:
         return Grade(None, "No length is asked for.")
-    value, sizes = min(grades)
-    return Grade(value if evidence.words else 0.0, f"Length: {sizes}.")
+    value, sentence = min(grades)
+    too_long = [evidence.found("too_long", 0, len(evidence.response), sentence)] if value < 1 else ()
+    return Grade(value if evidence.words else 0.0, sentence, too_long)
+
+
+def _too_short(evidence: Evidence) -> list[Finding]:
+    return [evidence.found("too_short", 0, len(evidence.response), "Too short to be of use.")]
+
+
+def _share_repeated(plain: list[str]) -> str:
+    return f"{1 - distinct_share(plain, 3):.0%} is repeated."

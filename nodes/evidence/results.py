@@ -1,17 +1,18 @@
 """What a response's evidence is, and what a check says about it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodes.evidence.allocations import Allocation
+from nodes.evidence.allocations import Split
 from nodes.evidence.facts import Facts
+from nodes.evidence.findings import MOST, Finding, FindingKind, Severity, finding, worst_first
 from nodes.evidence.money import Amount
+from nodes.evidence.text import Sentence
 
 CheckKind = Literal["money", "brand", "claims", "language", "action", "safety"]
-Severity = Literal["info", "minor", "major"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,28 @@ class Evidence:
     words: tuple[str, ...]
     """Every word of the response, in lower case."""
     prompt_words: tuple[str, ...]
-    sentences: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     amounts: tuple[Amount, ...]
-    allocations: dict[str, Allocation]
-    """Retailer → its place, amount and reason, for those the response names."""
+    split: Split
+    """Who gets what, by the response."""
+    anchors: frozenset[str]
+    """The rubric's own words for good levels, so that an answer made of them is known."""
 
     @property
     def given(self) -> dict[str, float]:
         """The amounts of the retailers that have one."""
-        return {name: a.amount for name, a in self.allocations.items() if a.amount is not None}
+        return {name: a.amount for name, a in self.split.allocations.items() if a.amount is not None}
+
+    def found(self, kind: FindingKind, start: int, end: int, sentence: str) -> Finding:
+        """A finding in the response."""
+        return finding(kind, sentence, self.response, start, end)
+
+    def demanded(self, kind: FindingKind, key: str, text: str, sentence: str) -> Finding:
+        """A finding about something that is not in the response: it points at where it was asked for."""
+        start = self.prompt.lower().find(text.lower())
+        if start >= 0 and len(self.prompt) == len(self.prompt.lower()):
+            return finding(kind, sentence, self.prompt, start, start + len(text), "prompt")
+        return finding(kind, sentence, text, 0, len(text), f"context.{key}")
 
 
 class Grade(NamedTuple):
@@ -40,17 +54,14 @@ class Grade(NamedTuple):
 
     value: float | None
     sentence: str
-    span: tuple[int, int] | None = None
+    findings: Iterable[Finding] = ()
 
 
 GradeFunction = Callable[[Evidence], Grade]
 
 
 class CheckResult(BaseModel):
-    """One check on one response, ready to be stored and shown.
-
-    `grade` is 0 to 1, None where the check does not apply; `span` is a range of the response's characters.
-    """
+    """One check on one response: `grade` is 0 to 1, None where the check does not apply."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,7 +70,7 @@ class CheckResult(BaseModel):
     severity: Severity
     grade: float | None = Field(ge=0, le=1)
     sentence: str
-    span: tuple[int, int] | None = None
+    findings: tuple[Finding, ...] = Field(default=(), max_length=MOST)
 
 
 class DimensionEvidence(BaseModel):
@@ -81,7 +92,14 @@ class DimensionEvidence(BaseModel):
         return self.score if self.score is None or self.cap is None else min(self.score, self.cap)
 
     @property
-    def findings(self) -> list[str]:
-        """The sentences of the checks that apply, the worst grade first."""
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found for this dimension, the worst first."""
+        return worst_first(found for check in self.checks for found in check.findings)
+
+    @property
+    def told(self) -> list[str]:
+        """What a judge is shown: the faults, then what each check that applies says, the worst grade first."""
+        faults = [found.sentence for found in self.findings if found.severity != "info"]
         applied = [check for check in self.checks if check.grade is not None]
-        return [check.sentence for check in sorted(applied, key=lambda check: check.grade or 0.0)]
+        checked = [check.sentence for check in sorted(applied, key=lambda check: check.grade or 0.0)]
+        return list(dict.fromkeys([*faults, *checked]))

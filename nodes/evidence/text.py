@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+WORD: Final = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]*]{0,3}\s+(?=[^\s])")
+_EDGES: Final = " \t*_|#\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 LIST_MARK: Final = re.compile(r"\s{0,8}(?:[-*•–]\s|\d{1,3}[.)]\s|#{1,6}\s|\|)")
 
 # Words too common to show that a response is about its prompt.
@@ -23,7 +24,7 @@ STOPWORDS: Final = frozenset(_COMMON.split())
 
 def words(text: str) -> tuple[str, ...]:
     """Every word and number of `text`, in lower case."""
-    return tuple(match[0] for match in _WORD.finditer(text.lower()))
+    return tuple(match[0] for match in WORD.finditer(text.lower()))
 
 
 def content_words(found: Sequence[str]) -> list[str]:
@@ -35,11 +36,29 @@ def content_words(found: Sequence[str]) -> list[str]:
     ]
 
 
-def sentences(text: str) -> tuple[str, ...]:
+class Sentence(NamedTuple):
+    """A sentence, a list item or a line, and the offset in the text where it starts."""
+
+    text: str
+    start: int
+
+
+def sentences(text: str) -> tuple[Sentence, ...]:
     """Lines, and within lines the sentences; list marks and blank lines are gone."""
-    lines = (line[mark.end() :] if (mark := LIST_MARK.match(line)) else line for line in text.splitlines())
-    parts = (part for line in lines for part in _SENTENCE_END.split(line))
-    return tuple(stripped for part in parts if (stripped := part.strip(" \t*_|#")))
+    found = []
+    position = 0
+    for line in text.splitlines(keepends=True):
+        mark = LIST_MARK.match(line)
+        start = mark.end() if mark else 0
+        ends = [(match.start(), match.end()) for match in _SENTENCE_END.finditer(line, start)]
+        for stop, after in [*ends, (len(line), len(line))]:
+            part = line[start:stop]
+            stripped = part.strip(_EDGES)
+            if stripped:
+                found.append(Sentence(stripped, position + start + part.index(stripped)))
+            start = after
+        position += len(line)
+    return tuple(found)
 
 
 def distinct_share(found: Sequence[str], size: int) -> float:

@@ -147,6 +147,6 @@ _PIECES = [
 def test_any_response_can_be_read(response: str) -> None:
     evidence = collect_evidence(PROMPT, response, CONTEXT)
 
-    for name, allocation in evidence.allocations.items():
+    for name, allocation in evidence.split.allocations.items():
         assert 0 <= allocation.start < allocation.end <= len(response)
         assert name in RETAILERS

@@ -1,0 +1,78 @@
+"""Undoes disguises: invisible characters, look-alike letters, encoded text; and says where they stand."""
+
+import base64
+import binascii
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+_LOOK_ALIKES: Final = str.maketrans(
+    "аеорсхуіѕјһԁӏкмтвнАЕОРСХУІЅЈКМТВНαοεινρτυχκΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcxyisjhdlkmtbhAEOPCXYISJKMTBHaoeivptuxkABEZHIKMNOPTYX",
+)
+# Zero-width, bidi overrides and tags; joiners, soft hyphens and emoji selectors have honest uses.
+_HIDING: Final = re.compile(
+    "[\u200b\u2060-\u2064\u202a-\u202e\u2066-\u2069\u180e\u115f\u1160\u3164\uffa0\U000e0000-\U000e007f"
+    "\U000e0100-\U000e01ef\ufeff]+"
+)
+_TAGGED_FLAG: Final = re.compile(
+    "\U0001f3f4[\U000e0020-\U000e007f]{1,8}"
+)  # the flags of England, Scotland, Wales
+_MIXED_WORD: Final = re.compile(r"[^\W\d_]{2,40}")
+_ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{24,2000}={0,2}(?![A-Za-z0-9+/=])")
+_FULL_WIDTH: Final = re.compile(r"[\uff21-\uff3a\uff41-\uff5a]{3,}")
+
+
+def hiding_characters(text: str) -> Iterator[tuple[int, int]]:
+    """Runs of characters that only hide text; a byte-order mark at the start and flags are none."""
+    flags = {place for flag in _TAGGED_FLAG.finditer(text) for place in range(*flag.span())}
+    for match in _HIDING.finditer(text):
+        if match.start() not in flags and not (match.start() == 0 and match[0] == "\ufeff"):
+            yield match.span()
+
+
+def look_alike_words(text: str) -> Iterator[tuple[int, int]]:
+    """Words that mix Latin letters with look-alikes of another script."""
+    for match in _MIXED_WORD.finditer(text):
+        if not match[0].isascii():
+            plain = match[0].translate(_LOOK_ALIKES)
+            if plain != match[0] and plain.isascii() and any(letter.isascii() for letter in match[0]):
+                yield match.span()
+
+
+def plain_text(text: str) -> str:
+    """`text` as it would read without disguise: no hiding characters, plain Latin letters."""
+    words = dict.fromkeys(text[start:end] for start, end in look_alike_words(text))
+    bare = _HIDING.sub("", text)
+    for word in words:
+        bare = bare.replace(word, word.translate(_LOOK_ALIKES))
+    return unicodedata.normalize("NFKC", bare)
+
+
+def full_width_words(text: str) -> Iterator[tuple[int, int]]:
+    """Latin words in full-width letters."""
+    yield from (match.span() for match in _FULL_WIDTH.finditer(text))
+
+
+def decoded_texts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Base64 and hexadecimal runs that hold sentences: start, end and what they say."""
+    for match in _ENCODED.finditer(text):
+        for decoded in (_from_base64(match[0]), _from_hex(match[0])):
+            if decoded and " " in decoded and decoded.isprintable():
+                yield match.start(), match.end(), decoded
+
+
+def _from_base64(run: str) -> str | None:
+    try:
+        bare = run.rstrip("=")
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _from_hex(run: str) -> str | None:
+    try:
+        return bytes.fromhex(run).decode("utf-8")
+    except ValueError:
+        return None
