@@ -15,6 +15,7 @@ from state.records import PromptRow, RunReport
 if TYPE_CHECKING:
     from nodes.services import Services
     from state.ledger import Ledger, RunRow
+    from state.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,23 @@ def new_run_id(ledger: "Ledger", adapter_name: str) -> str:
 
 
 def register(
-    services: "Services", adapter_name: str, rows: Sequence[PromptRow], source: str, run_id: str | None = None
+    services: "Services",
+    adapter_name: str,
+    rows: Sequence[PromptRow],
+    source: str,
+    run_id: str | None = None,
+    settings: "Settings | None" = None,
 ) -> str:
     """Write a new run to the ledger before anything happens; returns its id.
 
-    InputError if the id is taken or the prompts cannot be used.
+    `settings` are the run's own where they differ from the operator's. InputError if the id is taken or the
+    prompts cannot be used.
     """
     from nodes.prepare import register_run
 
     checked_name(adapter_name, "Adapter name")
     run_id = run_id or new_run_id(services.ledger, adapter_name)
-    register_run(services.ledger, services.settings, run_id, adapter_name, rows, source)
+    register_run(services.ledger, settings or services.settings, run_id, adapter_name, rows, source)
     return run_id
 
 
@@ -85,16 +92,20 @@ async def pending_of(services: "Services", run_id: str) -> Pending | None:
 
 
 async def advance(
-    services: "Services", run_id: str, follow: Follow, answers: Answers | None = None
+    services: "Services",
+    run_id: str,
+    follow: Follow,
+    answers: Answers | None = None,
+    before: Sequence[str] = (),
 ) -> Outcome:
     """Start or go on with a registered run until it ends or waits for a person.
 
-    `answers` go to what the run waits for now. The run belongs to this process meanwhile; InputError if
-    another one has it.
+    `answers` go to what the run waits for now; before a node named in `before` the run stops. The run belongs
+    to this process meanwhile; InputError if another one has it.
     """
     with run_lock(services, run_id):
         async with _opened(services) as graph:
-            pending = await _driven(graph, services, run_id, follow, answers)
+            pending = await _driven(graph, services, run_id, follow, answers, before)
     report = report_of(services.ledger, run_id, in_use=False)
     if pending is not None:
         report = report.model_copy(update={"note": _describe(pending)})
@@ -102,7 +113,12 @@ async def advance(
 
 
 async def _driven(
-    graph: Any, services: "Services", run_id: str, follow: Follow, answers: Answers | None
+    graph: Any,
+    services: "Services",
+    run_id: str,
+    follow: Follow,
+    answers: Answers | None,
+    stop_before: Sequence[str],
 ) -> Pending | None:
     from langgraph.types import Command
 
@@ -124,7 +140,10 @@ async def _driven(
         # Not `next`: it is empty too when a kill came between a node's writes and the checkpoint after them.
         return None
     judging = _Judging(services, run_id)
-    async for mode, event in graph.astream(payload, config, stream_mode=["custom", "updates"]):
+    stream = graph.astream(
+        payload, config, stream_mode=["custom", "updates"], interrupt_before=list(stop_before)
+    )
+    async for mode, event in stream:
         if mode == "custom":
             follow(Progress(event["stage"], event["done"], event["total"], event.get("detail", "")))
         elif "generate" in event:

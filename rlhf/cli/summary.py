@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rlhf.cli.progress import duration
+from rlhf.progress import duration
 
 if TYPE_CHECKING:
     from rlhf.cli.meter import Meter
