@@ -87,11 +87,9 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Source, st
         return [row for row in rows if row.prompt_key in wanted]
 
     missing = plan.missing(await in_thread(present))
-    if not missing:
-        pass
-    elif isinstance(source, Weights):
+    if missing and isinstance(source, Weights):
         await _from_weights(services, run, plan, missing, source, stage)
-    else:
+    if missing and not isinstance(source, Weights):
         calls = 1 if isinstance(source, Endpoint) else 0
         await _one_by_one(services, run, plan, missing, _writer(source), stage, calls)
     samples = await in_thread(present)

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from state.endpoints import FUNCTION, Endpoint
+from state.endpoints import Endpoint
 from state.errors import RlhfError, SettingsError
 from state.settings import Settings
 
@@ -136,11 +136,6 @@ def _served(role: str, endpoint: Endpoint, url: str, content: bytes) -> Finding:
 
 def check_ready(settings: Settings) -> None:
     """Refuse (SettingsError) an unset key or a folder that cannot be written, before hours of work end there."""
-    if settings.policy.model == FUNCTION:
-        raise SettingsError(
-            "policy.model = 'function' stands for a Python function: start the run from Python with "
-            "rlhf.AutomatedRLHFPipeline, or name a model."
-        )
     settings.policy.endpoint().key()
     settings.judge.endpoint().key()
     for what, folder in _places(settings).items():

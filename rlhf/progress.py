@@ -16,9 +16,11 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def live_progress() -> Iterator[Follow]:
+def live_progress(*, shown: bool = True) -> Iterator[Follow]:
     """Yields the function that shows a stage's progress; what it shows goes to standard error or the notebook."""
-    if _in_notebook():
+    if not shown:
+        yield lambda event: None
+    elif _in_notebook():
         yield NotebookBars()
     elif sys.stderr.isatty():
         with _terminal_bars() as follow:

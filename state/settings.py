@@ -286,7 +286,13 @@ def parse_recipe(text: str, where: str) -> Settings:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}.") from error
-    return _validated(_expanded(table, where), where)
+    settings = _validated(_expanded(table, where), where)
+    if settings.policy.model == FUNCTION:
+        raise SettingsError(
+            f"{where}: policy.model: {FUNCTION!r} stands for a Python function: start such a run from Python "
+            "with rlhf.AutomatedRLHFPipeline, or name a model."
+        )
+    return settings
 
 
 def choose_recipe(named: str | None = None) -> ChosenRecipe:
