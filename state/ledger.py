@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from state import tables as t
 from state.database import Database
 from state.errors import InputError, LedgerError
+from state.history import History
 from state.records import (
     Feedback,
     PromptRow,
@@ -26,6 +27,7 @@ from state.records import (
     Verdict,
 )
 from state.settings import Settings
+from state.totals import Totals, spent, totals
 
 _Record = TypeVar("_Record", bound=BaseModel)
 Policy = Literal["policy", "baseline", "adapter"]
@@ -382,19 +384,16 @@ class Ledger:
     def usage(self, run_id: str) -> Usage:
         """What the run spent on generating and judging."""
         with self._database.reading() as connection:
-            total = Usage()
-            for table, cached in (
-                (t.run_verdicts, sa.cast(t.run_verdicts.c.cached, sa.Integer)),
-                (t.samples, sa.literal(0)),
-            ):
-                counted = {name: table.c[name] for name in ("calls", "input_tokens", "output_tokens")}
-                sums = [
-                    sa.func.coalesce(sa.func.sum(column), 0).label(name)
-                    for name, column in {**counted, "cached": cached}.items()
-                ]
-                row = connection.execute(sa.select(*sums).where(table.c.run_id == run_id)).mappings().one()
-                total += Usage(**row)
-            return total
+            return spent(connection, t.run_verdicts, run_id) + spent(connection, t.samples, run_id)
+
+    def totals(self) -> Totals:
+        """What the whole ledger adds up to."""
+        return totals(self._database)
+
+    @property
+    def history(self) -> History:
+        """The history of feedback quality."""
+        return History(self._database)
 
 
 _OF_RESPONSE = ("prompt", "response", "prompt_id", "response_id", "task_type")
