@@ -9,7 +9,7 @@ from nodes.services import Services, in_thread
 from state.graph_state import JudgeState, RunContext
 from state.keys import derived_seed
 from state.records import Feedback
-from state.settings import Settings
+from state.settings import AcceptanceSettings, Settings
 
 
 async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
@@ -24,23 +24,27 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
 
 def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedback:
     """The feedback with rating (1–5, a fifth of the scale each), acceptance and reasons for review."""
-    score = feedback.overall_score
-    if score is None:
+    if feedback.overall_score is None:
+        asks = settings.review.mode != "off"
         return feedback.model_copy(
-            update={"needs_review": True, "review_reasons": ["no dimension was scored"]}
+            update={"needs_review": asks, "review_reasons": ["no dimension was scored"]}
         )
-    rules = settings.acceptance
+    reasons = review_reasons(feedback, settings, response_id)
+    decided = feedback.model_copy(update={"needs_review": bool(reasons), "review_reasons": reasons})
+    return rated(decided, feedback.overall_score, settings.acceptance)
+
+
+def rated(feedback: Feedback, score: float, rules: AcceptanceSettings) -> Feedback:
+    """The feedback with this overall score (0–100) and the rating, acceptance and choice that follow from it."""
     rating = rating_of(score)
     acceptable = score >= rules.min_score_acceptable and not feedback.vetoed
-    reasons = review_reasons(feedback, settings, response_id)
     return feedback.model_copy(
         update={
+            "overall_score": score,
             "rating": rating,
             "is_acceptable": acceptable,
             "is_chosen": acceptable and rating >= rules.min_rating_chosen,
             "is_rejected": rating <= rules.max_rating_rejected,
-            "needs_review": bool(reasons),
-            "review_reasons": reasons,
         }
     )
 
@@ -48,6 +52,11 @@ def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedba
 def rating_of(score: float) -> int:
     """1–5 stars from 0–100 points: below 20 is 1, from 80 is 5."""
     return min(5, 1 + int(score // 20))
+
+
+def score_of(rating: int) -> float:
+    """The middle of the fifth of the scale that a person's rating stands for: 1 is 10 points, 5 is 90."""
+    return 20.0 * rating - 10.0
 
 
 def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> list[str]:
