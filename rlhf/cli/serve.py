@@ -25,13 +25,14 @@ _CONFIG = {
     "graphs": {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"},
     "checkpointer": {"path": "graph.checkpoints.make"},
     "http": {
+        "app": "graph.metrics:app",
         "cors": {
             "allow_origins": ["https://smith.langchain.com", "https://dev.agentinbox.ai"],
             "allow_methods": ["*"],
             "allow_headers": ["*"],
             "allow_credentials": True,
             "expose_headers": ["content-location", "x-pagination-total"],
-        }
+        },
     },
 }
 
