@@ -76,7 +76,7 @@ def contestant(services: Services, name: str) -> Contestant:
 def read_feedback(path: Path) -> list[Feedback]:
     """Feedback as `rlhf judge --json` prints it, one object per line; InputError names the line that is none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read as text ({getattr(error, 'strerror', None) or error})."

@@ -25,10 +25,11 @@ class Totals(Record):
 
 def totals(database: Database) -> Totals:
     """Count. Blocking, and reads every row of three tables: about a second per million verdicts."""
-    kind = sa.func.coalesce(t.verdicts.c.body["failure"].as_string(), "unknown")
     by_status = sa.select(t.runs.c.status, sa.func.count()).group_by(t.runs.c.status)
     scored = sa.select(sa.func.count()).select_from(t.verdicts).where(t.verdicts.c.status == "scored")
-    failed = sa.select(kind, sa.func.count()).where(t.verdicts.c.status == "failed").group_by(kind)
+    kind = sa.func.coalesce(t.verdicts.c.body["failure"].as_string(), "unknown").label("kind")
+    kinds = sa.select(kind).where(t.verdicts.c.status == "failed").subquery()
+    failed = sa.select(kinds.c.kind, sa.func.count()).group_by(kinds.c.kind)
     with database.reading() as connection:
         return Totals(
             runs=dict(connection.execute(by_status).tuples().all()),

@@ -50,12 +50,15 @@ def compare(
 def _print(result: "VersionComparison") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     won = "Tie" if result.winner == "tie" else f"{result.winner} wins"
     typer.secho(f"{won}: {'; '.join(result.reasons)}", bold=True)
     if result.score_delta is None:
         return
-    table = Table(title=f"A = {result.first}, B = {result.second}", title_justify="left", title_style="")
+    table = Table(
+        title=Text(f"A = {result.first}, B = {result.second}"), title_justify="left", title_style=""
+    )
     for name in ("points of 100", "B − A", "95 % interval"):
         table.add_column(name, justify="left" if name == "points of 100" else "right")
     lines = {"overall": (result.score_delta, result.ci_low, result.ci_high)}

@@ -288,6 +288,8 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
     (workplace / "bad.jsonl").write_text(judged("a", 1.0).model_dump_json() + '\n{"prompt": 3}\n')
     (workplace / "good.jsonl").write_text(judged("a", 1.0).model_dump_json())
     (workplace / "none.jsonl").write_text("\n")
+    (workplace / "odd.jsonl").write_text(judged("one\u2028line", 1.0).model_dump_json() + "\n")
+    assert [entry.prompt for entry in read_feedback(Path("odd.jsonl"))] == ["one\u2028line"]
     refused: dict[tuple[str, ...], str] = {
         ("vllm/a", "vllm/b"): "give --prompts FILE",
         ("vllm/a", "vllm/a", "--prompts", str(prompts)): "a name of its own",
