@@ -4,8 +4,9 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from nodes.panel import settings_of
+from nodes.panel import pack_for, settings_of
 from nodes.services import Services, in_thread
+from nodes.tracing import annotate, current, score
 from state.graph_state import JudgeState, RunContext
 from state.keys import derived_seed
 from state.records import Feedback
@@ -16,6 +17,10 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
     """Decide on the feedback; a run's is kept in the ledger, a single one is the graph's output."""
     settings = await in_thread(settings_of, services, state, runtime)
     feedback = accepted(Feedback.model_validate(state["feedback"]), settings, state["response_id"])
+    if current() is not None:
+        version = (await in_thread(pack_for, feedback.task_type)).version
+        annotate(task_type=feedback.task_type, rubric_version=version, judge=settings.judge.model)
+        score(feedback, settings.judge.model, version)
     if run_id := state.get("run_id"):
         await in_thread(lambda: services.ledger.add_feedback(run_id, state["response_id"], feedback))
         return {"judged": 1}

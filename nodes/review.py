@@ -9,6 +9,7 @@ from langgraph.types import Command
 
 from nodes.approvals import ActionRequest, Answer, ask
 from nodes.services import Services, in_thread
+from nodes.tracing import reviewed
 from state.graph_state import PipelineState, RunContext
 from state.ledger import Ledger
 from state.records import Feedback, Review
@@ -38,6 +39,7 @@ async def review(
             {"stage": "review", "done": len(answers), "total": len(pending), "detail": detail}
         )
     await in_thread(lambda: services.ledger.add_reviews(run_id, answers))
+    reviewed(answers)
     return Command(goto="review")
 
 

@@ -103,9 +103,14 @@ async def advance(
     `answers` go to what the run waits for now; before a node named in `before` the run stops. The run belongs
     to this process meanwhile; InputError if another one has it.
     """
+    from graph.standing import about
+    from nodes.tracing import traced
+
     with run_lock(services, run_id):
         async with _opened(services) as graph:
-            pending = await _driven(graph, services, run_id, follow, answers, before)
+            run = services.run(run_id)
+            with traced(run.settings, lambda: about(run)):
+                pending = await _driven(graph, services, run_id, follow, answers, before)
     report = report_of(services.ledger, run_id, in_use=False)
     if pending is not None:
         report = report.model_copy(update={"note": _describe(pending)})
@@ -140,8 +145,9 @@ async def _driven(
         # Not `next`: it is empty too when a kill came between a node's writes and the checkpoint after them.
         return None
     judging = _Judging(services, run_id)
+    named = {**config, "run_name": f"run {services.run(run_id).adapter_name}"}
     stream = graph.astream(
-        payload, config, stream_mode=["custom", "updates"], interrupt_before=list(stop_before)
+        payload, named, stream_mode=["custom", "updates"], interrupt_before=list(stop_before)
     )
     async for mode, event in stream:
         if mode == "custom":
