@@ -1,5 +1,6 @@
 """Starting, following and resuming runs: what the command line and the Python API share."""
 
+import asyncio
 import fcntl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ def register(
 async def pending_of(services: "Services", run_id: str) -> Pending | None:
     """What the run waits for, or None."""
     async with _opened(services) as graph:
-        return _pending(await graph.aget_state(_config(run_id)))
+        return await _pending(services, run_id, await graph.aget_state(_config(run_id)))
 
 
 async def advance(
@@ -129,7 +130,7 @@ async def _driven(
 
     config = _config(run_id)
     before = await graph.aget_state(config)
-    waiting = _pending(before)
+    waiting = await _pending(services, run_id, before)
     if waiting is not None and not answers:
         return waiting
     payload: Any = None
@@ -156,7 +157,7 @@ async def _driven(
             judging.begin()
         elif "judge" in event:
             follow(judging.one_more())
-    return _pending(await graph.aget_state(config))
+    return await _pending(services, run_id, await graph.aget_state(config))
 
 
 class _Judging:
@@ -255,7 +256,14 @@ def _config(run_id: str) -> dict[str, Any]:
     return {"configurable": {"thread_id": run_id}}
 
 
-def _pending(snapshot: Any) -> Pending | None:
+async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending | None:
+    """What is still asked: an import may have answered some or all of it, and all answered is no wait."""
     for interrupt in snapshot.interrupts:
-        return Pending(interrupt.id, interrupt.value["action_requests"])
+        answered = await asyncio.to_thread(services.ledger.reviews, run_id)
+        requests = [
+            request
+            for request in interrupt.value["action_requests"]
+            if request["args"].get("response_id") not in answered
+        ]
+        return Pending(interrupt.id, requests) if requests else None
     return None
