@@ -9,7 +9,8 @@ from langgraph.runtime import Runtime
 
 from nodes.panel import pack_for
 from nodes.services import Services, in_thread, thread_id
-from nodes.tracing import annotate, current, spend
+from nodes.spans import annotate, spend
+from nodes.tracing import current
 from state.errors import RlhfError
 from state.graph_state import RunContext
 from state.ledger import RunRow

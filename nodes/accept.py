@@ -5,8 +5,10 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from nodes.panel import pack_for, settings_of
+from nodes.scores import score
 from nodes.services import Services, in_thread
-from nodes.tracing import annotate, current, score
+from nodes.spans import annotate
+from nodes.tracing import current
 from state.graph_state import JudgeState, RunContext
 from state.keys import derived_seed
 from state.records import Feedback

@@ -8,7 +8,7 @@ from langgraph.config import get_stream_writer
 from pydantic import BaseModel
 
 from nodes.services import in_thread
-from nodes.tracing import span
+from nodes.spans import span
 from training.process import run_job
 
 

@@ -5,7 +5,7 @@ from langgraph.runtime import Runtime
 from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
 from nodes.panel import evidence_for, pack_for, settings_of
 from nodes.services import Services, in_thread
-from nodes.tracing import span, spend
+from nodes.spans import span, spend
 from prompts.messages import TEMPLATE_VERSION, judge_messages
 from state.endpoints import Endpoint
 from state.graph_state import JudgeState, RunContext

@@ -8,8 +8,8 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from nodes.approvals import ActionRequest, Answer, ask
+from nodes.scores import reviewed
 from nodes.services import Services, in_thread
-from nodes.tracing import reviewed
 from state.graph_state import PipelineState, RunContext
 from state.ledger import Ledger
 from state.records import Feedback, Review
