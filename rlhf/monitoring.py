@@ -30,7 +30,7 @@ class RLHFMonitor(Client):
     """Quality of feedback per task type: means, shares, coverage, drift and alerts.
 
     The history is the ledger of `recipe` (chosen as for SyntheticFeedbackGenerator), where runs put their
-    rounds too; LangSmith is not needed for it. With a `tracer`, figures go to its project as well. `alert` is
+    rounds too; LangSmith is not needed for it. With a `tracer`, each batch is a trace of its project too. `alert` is
     a handler or several; one that raises is logged and stops neither the batch nor the other handlers.
     `thresholds` says where alerts begin: by default a rating below 3, coverage below 0.9, more than half
     rejected or for review, and drift (stability index above 0.25 with p below 0.01).
@@ -68,6 +68,8 @@ class RLHFMonitor(Client):
     ) -> FeedbackQuality:
         """`track_feedback_quality` for asynchronous code."""
         quality = await in_thread(self._tracked, _checked(feedback_batch), label)
+        if self._tracer is not None:
+            _trace(self._tracer, quality)
         for alert in quality.alerts:
             for handler in self._handlers:
                 await _told(handler, alert)
@@ -125,6 +127,14 @@ class RLHFMonitor(Client):
         before, after = list(first_feedback), list(second_feedback)
         seed = self.settings.pipeline.seed
         return await in_thread(compare_feedback, first, second, before, after, seed)
+
+
+def _trace(tracer: "LangSmithTracer", quality: FeedbackQuality) -> None:
+    from rlhf.tracing import TracedBlock
+
+    told = {"task_type": quality.task_type, "label": quality.label or None}
+    with TracedBlock(tracer, "feedback quality", told) as block:
+        block.log(**quality.model_dump(mode="json"))
 
 
 def _checked(feedback_batch: Iterable[Feedback]) -> list[Feedback]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -63,7 +64,7 @@ def test_the_ledgers_figures_are_scraped_beside_the_servers_own(server: Server) 
 
     with get_sync_client(url=server.url) as client:
         thread = str(client.threads.create()["thread_id"])
-        given = {"prompts": server.workplace.rows(), "adapter_name": "planner"}
+        given: dict[str, Any] = {"prompts": server.workplace.rows(), "adapter_name": "planner"}
         client.runs.wait(thread, "pipeline", input=given)
     figures = scraped(server)
     report = server.workplace.report(thread)

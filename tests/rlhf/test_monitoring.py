@@ -18,10 +18,12 @@ from rlhf import AutomatedRLHFPipeline
 from rlhf.cli import app
 from rlhf.cli.monitor import sparkline
 from rlhf.monitoring import RLHFMonitor
+from rlhf.tracing import LangSmithTracer
 from state.errors import InputError
 from state.history import Alert
 from state.records import DimensionFeedback, Feedback
 from state.settings import load_recipe
+from tests.langsmith_receiver import LangSmithReceiver
 from tests.rlhf.conftest import PROMPTS, seeded
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -152,6 +154,22 @@ def test_a_handler_that_raises_loses_neither_the_batch_nor_the_other_handlers(
     assert told == ["average_rating", "rejected_share"]
     assert "The alert handler broken failed: OSError: no network" in caplog.text
     assert len(monitor.history()) == 1
+
+
+def test_a_tracer_gets_the_figures_and_no_texts(workplace: Path) -> None:
+    with LangSmithReceiver() as langsmith:
+        tracer = LangSmithTracer("quality", endpoint=langsmith.url)
+        with RLHFMonitor(tracer, recipe="local") as monitor:
+            monitor.track_feedback_quality(batch(90.0, 10.0), label="monday")
+        assert tracer.flush()
+        [run] = langsmith.until(lambda arrived: arrived.roots("quality"))
+        assert (run.name, run.metadata["label"]) == ("feedback quality", "monday")
+        assert run.outputs["average_score"] == 50.0
+        assert "response 0" not in langsmith.everything()
+    off = LangSmithTracer(enabled=False)
+    with RLHFMonitor(off, recipe="local") as monitor:
+        assert monitor.track_feedback_quality(batch(80.0)).num_scored == 1
+        assert len(monitor.history()) == 2
 
 
 def test_thresholds_can_be_ones_own_or_off(workplace: Path) -> None:
