@@ -34,12 +34,23 @@ def answering(respond: Respond, concurrency: int) -> Callable[[str, int], Awaita
 
 async def _answered(respond: Respond, prompt: str) -> Answered:
     try:
-        value = await in_thread(respond, prompt)
-        if inspect.isawaitable(value):
-            value = await value
+        value = await called(respond, prompt)
         return Answered(text=checked_text("the function", "response", value, may_be_empty=True))
     except InputError as error:
         return Answered(error=str(error))
     except Exception as error:  # whatever a caller's model raises is this response's failure, with its reason
         told = " ".join(str(error).split())[:200]
         return Answered(error=without_keys(f"{type(error).__name__}{': ' + told if told else ''}", None))
+
+
+async def called(function: Callable[..., object], *arguments: object) -> object:
+    """What a caller's function brings, plain or asynchronous, without blocking the loop.
+
+    A plain one runs in a thread, where it may use this library's plain methods. If it tries to end the
+    program a RuntimeError says so: on a loop, SystemExit would end everybody's work without a word.
+    """
+    try:
+        value = await in_thread(function, *arguments)
+        return await value if inspect.isawaitable(value) else value
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"the function tried to end the program ({type(error).__name__})") from error

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nodes.function import called
 from nodes.services import in_thread
 from rlhf.checkup import check_ready
 from rlhf.client import Client, Judge, Recipe, settings_from, waited
@@ -160,8 +161,8 @@ class AutomatedRLHFPipeline(Client):
             answers = await _answers(on_review, outcome.pending)
             if not answers:
                 break
-            asked, outcome = outcome.pending, await self._advanced(run_id, answers, progress)
-            if outcome.pending == asked:
+            asked, outcome = outcome.pending.requests, await self._advanced(run_id, answers, progress)
+            if outcome.pending is not None and outcome.pending.requests == asked:
                 break  # none of the answers was about what is asked
         return outcome
 
@@ -206,12 +207,7 @@ def source_of(prompts: Prompts | None) -> str:
 
 async def _answers(on_review: OnReview, pending: Pending) -> Answers:
     """The callback's answers as decisions; none leaves the run waiting."""
-    import inspect
-
-    # In a thread: the callback may ask a person, or call this library's plain methods.
-    answer: Any = await in_thread(on_review, pending)
-    if inspect.isawaitable(answer):
-        answer = await answer
+    answer: Any = await called(on_review, pending)
     if isinstance(answer, str):
         answer = [
             {"type": answer, "response_id": request["args"].get("response_id")}
