@@ -15,8 +15,8 @@ AnySample = Feedback | HumanLabel | Mapping[str, Any]
 """Feedback, a label, or a mapping with `prompt` and `output` (or `response`), optionally `context`, `task_type`."""
 
 MAX_NAME = 200
-_LONGEST_CELL = 32_767
-"""Characters of a cell that common spreadsheets keep."""
+_LONGEST_CELL = 32_000
+"""Spreadsheets cut cells somewhat above this many characters."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ COLUMNS = (
 JUDGE_COLUMNS = ("judge_rating", "judge_score", "review_reasons")
 """Written only on request: seen before, the judges' view pulls people's ratings its way."""
 
-_FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
+_NUMBERS = ("rating", "judge_rating", "judge_score")
+_RISKY = re.compile(r"'*(?:\s*[=+\-@＝＋－＠].*|[\d.,]+(?:[eE]\d+)?)", re.DOTALL)
+"""A text that a spreadsheet takes for a formula or for a number: some ids are 31415926e10 and would be 3.1E+17."""
 _MOST_PROBLEMS = 20
 
 
@@ -69,7 +71,8 @@ def write_sheet(path: Path, rows: Sequence[Row], *, with_judges: bool) -> int:
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
     writer.writerow(names)
     for row in rows:
-        writer.writerow([_safe(cell) for cell in _cells(row)[: len(names)]])
+        cells = zip(names, _cells(row), strict=False)
+        writer.writerow([cell if name in _NUMBERS else _safe(cell) for name, cell in cells])
     # The byte order mark tells spreadsheets that it is UTF-8.
     write_atomic(path, stream.getvalue().encode("utf-8-sig"))
     return len(rows)
@@ -147,12 +150,12 @@ def _cells(row: Row) -> list[str]:
 
 
 def _safe(cell: str) -> str:
-    """What a spreadsheet could take for a formula gets an apostrophe before it; `_plain` takes it off again."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    """A risky text gets an apostrophe before it; `_plain` takes it off again."""
+    return f"'{cell}" if _RISKY.fullmatch(cell) else cell
 
 
 def _plain(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+    return cell[1:] if cell.startswith("'") and _RISKY.fullmatch(cell[1:]) else cell
 
 
 def _header(path: Path, text: str) -> tuple[list[str], str]:

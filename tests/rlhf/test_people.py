@@ -299,10 +299,23 @@ def test_no_cell_becomes_a_formula(tmp_path: Path, start: str) -> None:
     assert (read.sample.prompt, read.sample.response, read.comment) == (text, text, text.strip())
 
 
+@pytest.mark.parametrize("number", ["007", "123456789012345678901234", "31415926e10", "1.5", "'42"])
+def test_no_id_or_text_becomes_another_number(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "n.csv"
+    row = Row(Sample(number, response=number, judge_rating=3), rating=4)
+    write_sheet(path, [row], with_judges=True)
+    [written] = cells(path)
+    assert written["response_id"] == written["response"] == f"'{number}"
+    assert (written["rating"], written["judge_rating"]) == ("4", "3"), "numbers stay numbers"
+    [read], problems = read_sheet(path)
+    assert not problems
+    assert (read.sample.response_id, read.sample.response, read.rating) == (number, number, 4)
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 
 
-@given(st.lists(st.tuples(TEXT | st.text("'=+-@ \t\r\n", max_size=5), TEXT), min_size=1, max_size=4))
+@given(st.lists(st.tuples(TEXT | st.text("'=+-@ \t\r\n1.e", max_size=5), TEXT), min_size=1, max_size=4))
 def test_any_text_comes_back_as_it_went(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]]
 ) -> None:
@@ -468,6 +481,10 @@ def test_a_label_on_another_text_is_refused() -> None:
         merge([judged(1)], [labelled(judged(1), 2, response="Plan 2.")])
     merge([judged(1)], [labelled(judged(1), 2, response=" Plan\r\n1. ")])
     merge([judged(1)], [labelled(judged(1), 2, response="")])
+    long = judged(1, response="many words " * 4000)
+    merge([long], [labelled(long, 2, response=long.response[:32_767])])
+    with pytest.raises(InputError, match="carries another text"):
+        merge([long], [labelled(long, 2, response=long.response[:100])])
 
 
 def test_agreement_is_told_on_the_overlap_and_only_where_it_is_large_enough() -> None:
