@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from nodes.accept import accepted
-from nodes.quality import Thresholds, measure
+from nodes.quality import Thresholds, keep_round, measure
 from rlhf import AutomatedRLHFPipeline
 from rlhf.cli import app
 from rlhf.cli.monitor import sparkline
@@ -224,8 +224,11 @@ def test_a_runs_rounds_show_up_by_themselves_and_once(recipe: Path, endpoint: Sc
     with AutomatedRLHFPipeline(task_type="budgeting", recipe=recipe) as pipeline:
         results = pipeline.run_full_pipeline(PROMPTS, seeded({}), run_id="one", progress=False)
         resumed = pipeline.run_full_pipeline(resume="one", model_inference_fn=seeded({}), progress=False)
+        [first] = listed()
+        keep_round(pipeline.services.ledger, "one", 1)  # as a run does that was killed right after it
     assert resumed["stages"]["feedback"] == results["stages"]["feedback"]
     [kept] = listed()
+    assert kept == first
     quality = kept["quality"]
     assert quality["label"] == "one round 1"
     assert quality["task_type"] == "budgeting"
