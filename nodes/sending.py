@@ -88,7 +88,7 @@ def new_client(place: Place, also: Anonymizer | None = None, *, tracing: bool = 
 
     ours = error_without_texts if place.hide_inputs and place.hide_outputs else redacted
     retries = Retry(
-        total=3,
+        total=2,
         connect=1,
         read=1,
         status_forcelist=[408, 425, 429, 500, 502, 503, 504],

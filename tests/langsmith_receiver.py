@@ -1,8 +1,8 @@
 """A LangSmith on loopback: speaks the real ingest protocol and keeps what arrives, for tests to read.
 
-    with LangSmithReceiver() as langsmith:
+    with LangSmithReceiver() as langsmith:            # or the fixture `langsmith`
         ... LANGSMITH_ENDPOINT=langsmith.url ...
-        [root] = langsmith.roots()
+        [root] = langsmith.finished()
 
 `mode` makes it fail: "refuse" (HTTP 401 or 403), "silent" (accepts connections and never answers), "broken" (500).
 """
@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import zstandard
 
 Mode = Literal["well", "refuse", "silent", "broken"]
@@ -133,6 +134,38 @@ class LangSmithReceiver:
             assert time.monotonic() < deadline, "it never arrived"
             time.sleep(0.02)
         return result
+
+    def finished(self, traces: int = 1) -> list[Received]:
+        """The roots, as soon as that many have arrived and every run has ended."""
+
+        def all_ended(here: "LangSmithReceiver") -> bool:
+            with here.lock:
+                ended = all(run.fields.get("end_time") for run in here.runs.values())
+            return len(here.roots()) == traces and ended
+
+        self.until(all_ended)
+        return self.roots()
+
+
+@pytest.fixture
+def langsmith() -> Iterator[LangSmithReceiver]:
+    """A LangSmith that works; what this process remembers of it is forgotten at the end."""
+    _forget()
+    with LangSmithReceiver() as receiver:
+        yield receiver
+        _forget()
+
+
+def _forget() -> None:
+    from langsmith.utils import get_env_var, get_tracer_project
+
+    from nodes import scores, sending
+
+    get_env_var.cache_clear()  # type: ignore[attr-defined]  # overloads hide its cache
+    get_tracer_project.cache_clear()
+    scores._judged.clear()
+    scores._project_id.cache_clear()
+    sending.tracing_client.cache_clear()
 
 
 class _Handler(BaseHTTPRequestHandler):
