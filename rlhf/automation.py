@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodes.function import called
 from nodes.services import in_thread
+from nodes.tracing import tracing_to
 from rlhf.checkup import check_ready
 from rlhf.client import Client, Judge, Recipe, settings_from, waited
 from rlhf.decisions import checked_decisions
@@ -47,6 +48,9 @@ class PipelineConfig(BaseModel):
     dataset_dir: Path | None = None
     """Where preference datasets are written."""
     seed: int | None = Field(None, ge=0)
+    start_from: str | None = None
+    """NAME[@VERSION] of a deployed adapter, or the folder of any PEFT adapter: it answers, and is improved.
+    Needs a policy whose weights are here (the recipe's, not model_inference_fn)."""
     concurrency: int = Field(1, ge=1, le=512)
     """Calls of model_inference_fn under way at once. One, unless the function says it can take more: a model
     in memory rarely can."""
@@ -70,6 +74,8 @@ class PipelineConfig(BaseModel):
         found = {
             section: {key: given[key] for key in keys if key in given} for section, keys in places.items()
         }
+        if self.start_from is not None:
+            found["policy"] = {"adapter": self.start_from}
         return {section: keys for section, keys in found.items() if keys}
 
 
@@ -146,7 +152,8 @@ class AutomatedRLHFPipeline(Client):
             raise InputError("resume goes on with a run's own prompts and id: leave prompts and run_id out.")
         if model_inference_fn is not None:
             self.services.functions[resume] = model_inference_fn
-        outcome = await self._driven(resume, on_review, progress)
+        with tracing_to(self.config.enable_langsmith, self.config.langsmith_project):
+            outcome = await self._driven(resume, on_review, progress)
         return outcome.report
 
     def _run_settings(self, function: InferenceFunction | None, *, asks: bool) -> Settings:
@@ -183,7 +190,6 @@ def with_function(settings: Settings, concurrency: int) -> Settings:
     policy = {
         "model": FUNCTION,
         "concurrency": concurrency,
-        "adapter": None,
         "base_url": None,
         "api_key_env": None,
     }

@@ -1,10 +1,10 @@
 """Watching the quality of feedback over time and comparing two versions; the history is in the ledger."""
 
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from nodes.function import called
 from nodes.quality import DEFAULT_THRESHOLDS, Thresholds, by_task_type, keep, summary
 from nodes.services import in_thread
 from rlhf.client import Client, Recipe, settings_from, waited
@@ -154,9 +154,7 @@ def _key(label: str, task_type: str, feedback: Sequence[Feedback]) -> str:
 
 async def _told(handler: AlertHandler, alert: Alert) -> None:
     try:
-        answer = handler(alert)
-        if inspect.isawaitable(answer):
-            await answer
+        await called(handler, alert)
     except Exception as error:  # the batch is kept, and other handlers are still to be told
         name = getattr(handler, "__name__", type(handler).__name__)
         _log.warning("The alert handler %s failed: %s: %s", name, type(error).__name__, error)
