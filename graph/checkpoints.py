@@ -8,6 +8,7 @@ from pathlib import Path
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from nodes.tracing import install
 from state.errors import LedgerError
 from state.settings import choose_recipe
 
@@ -70,5 +71,7 @@ async def open_checkpoints(path: Path) -> AsyncIterator[Checkpoints]:
 async def make() -> AsyncIterator[Checkpoints]:
     """The server's checkpoints, at the place the operator's recipe names (langgraph.json points here)."""
     settings = await asyncio.to_thread(lambda: choose_recipe().settings)
+    # Here, because it comes before the server's first run: what it traces by itself goes through our client.
+    await asyncio.to_thread(install, settings)
     async with open_checkpoints(settings.storage.checkpoint_path) as saver:
         yield saver

@@ -7,9 +7,13 @@ from typing import Any
 from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 
+from nodes.panel import pack_for
 from nodes.services import Services, in_thread, thread_id
+from nodes.spans import annotate, spend
+from nodes.tracing import current
 from state.errors import RlhfError
 from state.graph_state import RunContext
+from state.ledger import RunRow
 
 Action = Callable[..., Awaitable[Any]]
 
@@ -28,8 +32,30 @@ def keeping_status(action: Action, services: Services) -> Action:
                 lambda: services.ledger.set_run(run_id, status="waiting", note="A person's answer is needed.")
             )
             raise
+        finally:
+            if current() is not None:
+                await in_thread(_tell_trace, services, run_id)
 
     return node
+
+
+def _tell_trace(services: Services, run_id: str) -> None:
+    if not services.ledger.has_run(run_id):
+        return  # `prepare` refused it
+    annotate(**about(services.run(run_id)))
+    spend(services.ledger.usage(run_id), in_all=True)
+
+
+def about(run: RunRow) -> dict[str, str]:
+    """What a trace says of its run."""
+    version = pack_for(run.settings.task_type).version
+    return {
+        "run_id": run.run_id,
+        "adapter": run.adapter_name,
+        "task_type": run.settings.task_type,
+        "rubric_version": version,
+        "judge": run.settings.judge.model,
+    }
 
 
 def marking_failure(action: Action, services: Services) -> Action:

@@ -4,18 +4,25 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from nodes.panel import settings_of
+from nodes.panel import pack_for, settings_of
+from nodes.scores import score
 from nodes.services import Services, in_thread
+from nodes.spans import annotate
+from nodes.tracing import current
 from state.graph_state import JudgeState, RunContext
 from state.keys import derived_seed
 from state.records import Feedback
-from state.settings import Settings
+from state.settings import AcceptanceSettings, Settings
 
 
 async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
     """Decide on the feedback; a run's is kept in the ledger, a single one is the graph's output."""
     settings = await in_thread(settings_of, services, state, runtime)
     feedback = accepted(Feedback.model_validate(state["feedback"]), settings, state["response_id"])
+    if current() is not None:
+        version = (await in_thread(pack_for, feedback.task_type)).version
+        annotate(task_type=feedback.task_type, rubric_version=version, judge=settings.judge.model)
+        score(feedback, settings.judge.model, version)
     if run_id := state.get("run_id"):
         await in_thread(lambda: services.ledger.add_feedback(run_id, state["response_id"], feedback))
         return {"judged": 1}
@@ -24,23 +31,27 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
 
 def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedback:
     """The feedback with rating (1–5, a fifth of the scale each), acceptance and reasons for review."""
-    score = feedback.overall_score
-    if score is None:
+    if feedback.overall_score is None:
+        asks = settings.review.mode != "off"
         return feedback.model_copy(
-            update={"needs_review": True, "review_reasons": ["no dimension was scored"]}
+            update={"needs_review": asks, "review_reasons": ["no dimension was scored"]}
         )
-    rules = settings.acceptance
+    reasons = review_reasons(feedback, settings, response_id)
+    decided = feedback.model_copy(update={"needs_review": bool(reasons), "review_reasons": reasons})
+    return rated(decided, feedback.overall_score, settings.acceptance)
+
+
+def rated(feedback: Feedback, score: float, rules: AcceptanceSettings) -> Feedback:
+    """The feedback with this overall score (0–100) and the rating, acceptance and choice that follow from it."""
     rating = rating_of(score)
     acceptable = score >= rules.min_score_acceptable and not feedback.vetoed
-    reasons = review_reasons(feedback, settings, response_id)
     return feedback.model_copy(
         update={
+            "overall_score": score,
             "rating": rating,
             "is_acceptable": acceptable,
             "is_chosen": acceptable and rating >= rules.min_rating_chosen,
             "is_rejected": rating <= rules.max_rating_rejected,
-            "needs_review": bool(reasons),
-            "review_reasons": reasons,
         }
     )
 
@@ -48,6 +59,11 @@ def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedba
 def rating_of(score: float) -> int:
     """1–5 stars from 0–100 points: below 20 is 1, from 80 is 5."""
     return min(5, 1 + int(score // 20))
+
+
+def score_of(rating: int) -> float:
+    """The middle of the fifth of the scale that a person's rating stands for: 1 is 10 points, 5 is 90."""
+    return 20.0 * rating - 10.0
 
 
 def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> list[str]:

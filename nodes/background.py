@@ -27,6 +27,17 @@ class Background:
         """Await `work` on the background loop, in the caller's context; cancelling the await cancels it."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` on the background loop, in the caller's context, and block until it is done.
+
+        An interrupt (Ctrl-C) cancels it. Not to be called on the background loop itself.
+        """
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
     def cancel_all(self) -> None:
         """Cancel what is under way and wait until it has ended. Blocks."""
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()

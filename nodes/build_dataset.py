@@ -6,7 +6,7 @@ from pathlib import Path
 from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 
-from nodes.accept import rating_of
+from nodes.accept import score_of
 from nodes.judge import template_version
 from nodes.panel import pack_for
 from nodes.services import Services, in_thread
@@ -74,13 +74,6 @@ def _candidate(response: ResponseRow, feedback: Feedback | None, review: Review 
         rating = review.rating if review.rating is not None else 1
         score, vetoed = score_of(rating), False
     return Candidate(key=response.key, text=response.text, score=score, rating=rating, vetoed=vetoed)
-
-
-def score_of(rating: int) -> float:
-    """The middle of the fifth of the scale that a rating stands for: 1 is 10 points, 5 is 90."""
-    score = 20.0 * rating - 10.0
-    assert rating_of(score) == rating, "a rating and its score say the same"
-    return score
 
 
 def _rules(run: RunRow) -> Rules:

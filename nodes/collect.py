@@ -1,4 +1,4 @@
-"""Node `collect`: after a batch is judged, sends the run to the next prompts or on to people."""
+"""Node `collect`: after a batch is judged, sends the run to the next prompts or, its quality kept, on to people."""
 
 from typing import Any, Literal
 
@@ -6,6 +6,7 @@ from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from nodes.quality import keep_round
 from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
 from state.report import feedback_stage
@@ -22,4 +23,7 @@ async def collect(
     get_stream_writer()(
         {"stage": "feedback", "done": stage.num_feedback, "total": stage.num_feedback, "detail": score}
     )
-    return Command(goto="generate" if state["position"] < total else "review")
+    if state["position"] < total:
+        return Command(goto="generate")
+    await in_thread(keep_round, services.ledger, run_id, round)
+    return Command(goto="review")

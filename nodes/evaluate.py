@@ -96,17 +96,4 @@ def _compared(
 def _judged(services: Services, run: RunRow, samples: Sequence[SampleRow]) -> list[Judged]:
     """The samples as the comparison wants them. A failed sample has no score: it lowers coverage."""
     feedback = services.ledger.feedback(run.run_id, [s.response_key for s in samples if s.response_key])
-    rows: list[Judged] = []
-    for row in samples:
-        judged = feedback.get(row.response_key or "")
-        rows.append(
-            Judged(
-                prompt_key=row.prompt_key,
-                score=judged.overall_score if judged else None,
-                length=len(judged.response) if judged else 0,
-                dimensions={n: d.score for n, d in judged.dimensions.items() if d.score is not None}
-                if judged
-                else {},
-            )
-        )
-    return rows
+    return [Judged.of(row.prompt_key, feedback.get(row.response_key or "")) for row in samples]

@@ -6,9 +6,9 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
-from nodes.sampling import Plan, Weights, sample
+from nodes.sampling import Function, Plan, Source, Weights, sample
 from nodes.services import Services, in_thread
-from state.endpoints import Endpoint
+from state.endpoints import FUNCTION
 from state.graph_state import PipelineState, RunContext
 from state.ledger import RunRow
 from state.records import TrainingStage
@@ -40,8 +40,10 @@ async def generate(
     )
 
 
-def source_of_round(services: Services, run: RunRow, round: int) -> Weights | Endpoint:
+def source_of_round(services: Services, run: RunRow, round: int) -> Source:
     """Who answers in this round: the policy in the first, the newest adapter afterwards. Blocking."""
+    if round == 1 and run.settings.policy.model == FUNCTION:
+        return Function(services.functions.get(run.run_id), run.settings.policy.concurrency)
     if round == 1 and not run.settings.policy.is_local:
         return run.settings.policy.endpoint()
     if round == 1:

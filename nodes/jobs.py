@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from langgraph.config import get_stream_writer
-from langsmith import trace
 from pydantic import BaseModel
 
 from nodes.services import in_thread
+from nodes.spans import span
 from training.process import run_job
 
 
@@ -33,9 +33,9 @@ async def run_child(
         tell({**line, "stage": stage, "detail": line.get("detail") or what})
 
     try:
-        async with trace(module, inputs={"folder": folder.name}) as span:
+        with span(module, lambda: job.model_dump(mode="json", exclude={"tasks"})) as work:
             result = await in_thread(run_job, module, job, folder, progress, launcher=launcher, stop=stop)
-            span.end(outputs=result.get("metrics", {}))
+            work.end({name: value for name, value in result.items() if name != "order"})
             return result
     finally:
         stop.set()

@@ -1,16 +1,16 @@
 """Nodes `judge_*`: one dimension of one response, judged by its crew or found in the ledger."""
 
 from langgraph.runtime import Runtime
-from langsmith import trace
 
-from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest
+from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
 from nodes.panel import evidence_for, pack_for, settings_of
 from nodes.services import Services, in_thread
+from nodes.spans import span, spend
 from prompts.messages import TEMPLATE_VERSION, judge_messages
 from state.endpoints import Endpoint
 from state.graph_state import JudgeState, RunContext
 from state.keys import derived_seed, verdict_key
-from state.records import ResponseRow, Verdict
+from state.records import ResponseRow, Usage, Verdict
 from state.settings import JudgeSettings, Settings
 
 
@@ -23,17 +23,29 @@ async def judge(
     """
     known = await in_thread(_known, services, state, runtime, dimension)
     if known is not None:
+        spend(Usage(cached=1))
         return {"verdicts": {dimension: known.key}}
     response, request, settings = await in_thread(_question, services, state, runtime, dimension)
-    pool = await in_thread(lambda: services.pool)
-    # Crews work in other processes: without this their model calls would be missing from a LangSmith trace.
-    asked = {"messages": [message.model_dump() for message in request.messages]}
-    async with trace(f"crew {dimension}", run_type="llm", inputs=asked) as span:
-        reply = await pool.judge(request)
-        span.end(outputs=reply.model_dump(mode="json"))
+    reply = await _asked(services, request)
+    spend(reply.usage)
     verdict = _verdict(reply, response, dimension, settings.judge)
     await in_thread(lambda: services.ledger.add_verdict(state.get("run_id"), verdict, cached=False))
     return {"verdicts": {dimension: verdict.key}}
+
+
+async def _asked(services: Services, request: JudgeRequest) -> JudgeReply:
+    """The crew's reply. Crews work in other processes: a trace is told here what they did."""
+    pool = await in_thread(lambda: services.pool)
+    asked = {"dimension", "role", "goal", "style", "reasoning", "samples"}
+    with span(f"crew {request.dimension}", lambda: request.model_dump(include=asked)) as crew:
+        heard: list[ModelCall] | None = [] if crew.run else None
+        try:
+            reply = await pool.judge(request, heard)
+        finally:
+            for call in heard or ():
+                crew.model_call(call, request.endpoint)
+        crew.end(reply.model_dump(mode="json"), reply.error, usage=reply.usage.model_dump())
+        return reply
 
 
 def _known(

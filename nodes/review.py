@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from nodes.approvals import ActionRequest, Answer, ask
+from nodes.scores import reviewed
 from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
 from state.ledger import Ledger
@@ -38,6 +39,7 @@ async def review(
             {"stage": "review", "done": len(answers), "total": len(pending), "detail": detail}
         )
     await in_thread(lambda: services.ledger.add_reviews(run_id, answers))
+    reviewed(answers)
     return Command(goto="review")
 
 

@@ -1,14 +1,16 @@
-"""Making responses: from weights on this machine (batches on the training side) or from a chat endpoint."""
+"""Making responses: from weights on this machine (batches on the training side), an endpoint, or a function."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from langgraph.config import get_stream_writer
 
+from nodes.function import answering
 from nodes.jobs import run_child
-from nodes.services import Services, in_thread
+from nodes.services import Respond, Services, in_thread
 from nodes.together import together
 from state.endpoints import Endpoint
 from state.errors import GenerationError
@@ -24,6 +26,17 @@ class Weights:
 
     model: str
     adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """A caller's own model; None where the run was not started by the caller who has it."""
+
+    respond: Respond | None
+    concurrency: int
+
+
+Source = Weights | Endpoint | Function
 
 
 @dataclass(frozen=True)
@@ -62,9 +75,7 @@ class Made(Protocol):
     def output_tokens(self) -> int: ...
 
 
-async def sample(
-    services: Services, run: RunRow, plan: Plan, source: Weights | Endpoint, stage: str
-) -> list[SampleRow]:
+async def sample(services: Services, run: RunRow, plan: Plan, source: Source, stage: str) -> list[SampleRow]:
     """Make what the plan misses and return all its samples; a failed one holds its reason.
 
     Progress goes to the graph's custom stream under `stage`. GenerationError if nothing came out at all.
@@ -76,9 +87,11 @@ async def sample(
         return [row for row in rows if row.prompt_key in wanted]
 
     missing = plan.missing(await in_thread(present))
-    if missing:
-        make = _from_weights if isinstance(source, Weights) else _from_endpoint
-        await make(services, run, plan, missing, source, stage)  # type: ignore[arg-type]
+    if missing and isinstance(source, Weights):
+        await _from_weights(services, run, plan, missing, source, stage)
+    if missing and not isinstance(source, Weights):
+        calls = 1 if isinstance(source, Endpoint) else 0
+        await _one_by_one(services, run, plan, missing, _writer(source), stage, calls)
     samples = await in_thread(present)
     if samples and all(row.response_key is None for row in samples):
         raise GenerationError(
@@ -108,20 +121,35 @@ async def _from_weights(
     await in_thread(lambda: _keep(services, run, made, calls=0))
 
 
-async def _from_endpoint(
-    services: Services, run: RunRow, plan: Plan, missing: Missing, source: Endpoint, stage: str
-) -> None:
-    from nodes.chat import chat
+Write = Callable[[str, int], Awaitable[Made]]
+"""From a prompt and a seed to its response."""
 
+
+def _writer(source: Endpoint | Function) -> Write:
+    if isinstance(source, Endpoint):
+        from nodes.chat import chat
+
+        return functools.partial(chat, source)
+    if source.respond is None:
+        raise GenerationError(
+            "The responses of this run come from a Python function: go on with it from there, with "
+            "run_full_pipeline(resume=RUN_ID, model_inference_fn=…)."
+        )
+    return answering(source.respond, source.concurrency)
+
+
+async def _one_by_one(
+    services: Services, run: RunRow, plan: Plan, missing: Missing, write: Write, stage: str, calls: int
+) -> None:
     tell = get_stream_writer()
     done = 0
 
     async def one(prompt: PromptRow, variation: int) -> None:
         nonlocal done
         seed = derived_seed(run.settings.pipeline.seed, plan.policy, plan.round, prompt.key, variation)
-        answer = await chat(source, prompt.text, seed)
+        answer = await write(prompt.text, seed)
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
-        await in_thread(lambda: _keep(services, run, [_sample(plan, prompt, variation, answer)], calls=1))
+        await in_thread(lambda: _keep(services, run, [_sample(plan, prompt, variation, answer)], calls))
         done += 1
         tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
 

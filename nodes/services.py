@@ -21,6 +21,10 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+Respond = Callable[[str], object]
+"""A caller's model: from a prompt to a text, or to an awaitable of one."""
+
+
 class Services:
     """The operator's side of a process. Safe to share between event loops and threads.
 
@@ -34,6 +38,8 @@ class Services:
         self._pool: CrewPool | None = None
         self._embedded: EmbeddedServer | None = None
         self._runs: dict[str, RunRow] = {}
+        self.functions: dict[str, Respond] = {}
+        """What answers the prompts of the runs whose policy is a Python function, by run id."""
 
     @property
     def settings(self) -> Settings:

@@ -1,7 +1,7 @@
-"""Reading a file of decisions on responses that wait for review, as written by hand or by another tool."""
+"""Decisions on what a run waits for, as written by hand, by another tool, or by a caller's function."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,33 @@ from state.errors import InputError
 def read_decisions(path: Path) -> list[Mapping[str, Any]]:
     """Decisions from JSON: a list, or {"decisions": [...]}; one per line is fine too.
 
-    Each is {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}.
     Raises InputError naming the file and the decision that cannot be used.
+    """
+    found = checked_decisions(_rows(path), str(path))
+    if not found:
+        raise InputError(f"{path}: holds no decisions.")
+    return found
+
+
+def checked_decisions(rows: Sequence[Any], where: str) -> list[Mapping[str, Any]]:
+    """The rows, if each is a decision; InputError naming `where` and the first that is none.
+
+    Each is {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}.
     """
     from pydantic import ValidationError
 
     from nodes.approvals import Decision
 
-    found = []
-    for number, row in enumerate(_rows(path), 1):
+    for number, row in enumerate(rows, 1):
         try:
             Decision.model_validate(row)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             key = ".".join(map(str, first["loc"])) or "decision"
             raise InputError(
-                f"{path}, decision {number}: {key}: {first['msg'].removeprefix('Value error, ')}."
+                f"{where}, decision {number}: {key}: {first['msg'].removeprefix('Value error, ')}."
             ) from error
-        found.append(row)
-    if not found:
-        raise InputError(f"{path}: holds no decisions.")
-    return found
+    return list(rows)
 
 
 def _rows(path: Path) -> list[Any]:

@@ -13,26 +13,31 @@ _AT_ONCE = 16
 """Responses under way at once; what reaches the endpoint at once is the recipe's judge.concurrency."""
 
 
-async def judged(services: "Services", items: Sequence[tuple[PromptRow, str]]) -> AsyncIterator[Feedback]:
+async def judged(
+    services: "Services", items: Sequence[tuple[PromptRow, str]], at_once: int = _AT_ONCE
+) -> AsyncIterator[Feedback]:
     """Feedback on each (prompt, response), in the order given; known verdicts are not asked again.
 
     A judge that fails is a failed dimension; EndpointError when the endpoint serves no judgement at all.
     """
     from graph.judge import build_judge
+    from nodes.tracing import traced
 
     graph = build_judge(services).compile(name="judge")
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = asyncio.Semaphore(at_once)
 
     async def one(prompt: PromptRow, response: str) -> Feedback:
         async with room:
-            answer = await graph.ainvoke(
-                {
-                    "prompt": prompt.text,
-                    "response": response,
-                    "context": prompt.context,
-                    "task_type": prompt.task_type,
-                }
-            )
+            with traced(services.settings, lambda: {"task_type": prompt.task_type}):
+                answer = await graph.ainvoke(
+                    {
+                        "prompt": prompt.text,
+                        "response": response,
+                        "context": prompt.context,
+                        "task_type": prompt.task_type,
+                    },
+                    {"run_name": f"judge {prompt.task_type}"},
+                )
         return Feedback.model_validate(answer)
 
     tasks = [asyncio.create_task(one(prompt, response)) for prompt, response in items]

@@ -1,5 +1,6 @@
 """Starting, following and resuming runs: what the command line and the Python API share."""
 
+import asyncio
 import fcntl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from state.records import PromptRow, RunReport
 if TYPE_CHECKING:
     from nodes.services import Services
     from state.ledger import Ledger, RunRow
+    from state.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -64,37 +66,52 @@ def new_run_id(ledger: "Ledger", adapter_name: str) -> str:
 
 
 def register(
-    services: "Services", adapter_name: str, rows: Sequence[PromptRow], source: str, run_id: str | None = None
+    services: "Services",
+    adapter_name: str,
+    rows: Sequence[PromptRow],
+    source: str,
+    run_id: str | None = None,
+    settings: "Settings | None" = None,
 ) -> str:
     """Write a new run to the ledger before anything happens; returns its id.
 
-    InputError if the id is taken or the prompts cannot be used.
+    `settings` are the run's own where they differ from the operator's. InputError if the id is taken or the
+    prompts cannot be used.
     """
     from nodes.prepare import register_run
 
     checked_name(adapter_name, "Adapter name")
     run_id = run_id or new_run_id(services.ledger, adapter_name)
-    register_run(services.ledger, services.settings, run_id, adapter_name, rows, source)
+    register_run(services.ledger, settings or services.settings, run_id, adapter_name, rows, source)
     return run_id
 
 
 async def pending_of(services: "Services", run_id: str) -> Pending | None:
     """What the run waits for, or None."""
     async with _opened(services) as graph:
-        return _pending(await graph.aget_state(_config(run_id)))
+        return await _pending(services, run_id, await graph.aget_state(_config(run_id)))
 
 
 async def advance(
-    services: "Services", run_id: str, follow: Follow, answers: Answers | None = None
+    services: "Services",
+    run_id: str,
+    follow: Follow,
+    answers: Answers | None = None,
+    before: Sequence[str] = (),
 ) -> Outcome:
     """Start or go on with a registered run until it ends or waits for a person.
 
-    `answers` go to what the run waits for now. The run belongs to this process meanwhile; InputError if
-    another one has it.
+    `answers` go to what the run waits for now; before a node named in `before` the run stops. The run belongs
+    to this process meanwhile; InputError if another one has it.
     """
+    from graph.standing import about
+    from nodes.tracing import traced
+
     with run_lock(services, run_id):
         async with _opened(services) as graph:
-            pending = await _driven(graph, services, run_id, follow, answers)
+            run = services.run(run_id)
+            with traced(run.settings, lambda: about(run)):
+                pending = await _driven(graph, services, run_id, follow, answers, before)
     report = report_of(services.ledger, run_id, in_use=False)
     if pending is not None:
         report = report.model_copy(update={"note": _describe(pending)})
@@ -102,13 +119,18 @@ async def advance(
 
 
 async def _driven(
-    graph: Any, services: "Services", run_id: str, follow: Follow, answers: Answers | None
+    graph: Any,
+    services: "Services",
+    run_id: str,
+    follow: Follow,
+    answers: Answers | None,
+    stop_before: Sequence[str],
 ) -> Pending | None:
     from langgraph.types import Command
 
     config = _config(run_id)
     before = await graph.aget_state(config)
-    waiting = _pending(before)
+    waiting = await _pending(services, run_id, before)
     if waiting is not None and not answers:
         return waiting
     payload: Any = None
@@ -124,14 +146,18 @@ async def _driven(
         # Not `next`: it is empty too when a kill came between a node's writes and the checkpoint after them.
         return None
     judging = _Judging(services, run_id)
-    async for mode, event in graph.astream(payload, config, stream_mode=["custom", "updates"]):
+    named = {**config, "run_name": f"run {services.run(run_id).adapter_name}"}
+    stream = graph.astream(
+        payload, named, stream_mode=["custom", "updates"], interrupt_before=list(stop_before)
+    )
+    async for mode, event in stream:
         if mode == "custom":
             follow(Progress(event["stage"], event["done"], event["total"], event.get("detail", "")))
         elif "generate" in event:
             judging.begin()
         elif "judge" in event:
             follow(judging.one_more())
-    return _pending(await graph.aget_state(config))
+    return await _pending(services, run_id, await graph.aget_state(config))
 
 
 class _Judging:
@@ -230,7 +256,14 @@ def _config(run_id: str) -> dict[str, Any]:
     return {"configurable": {"thread_id": run_id}}
 
 
-def _pending(snapshot: Any) -> Pending | None:
+async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending | None:
+    """What is still asked: an import may have answered some or all of it, and all answered is no wait."""
     for interrupt in snapshot.interrupts:
-        return Pending(interrupt.id, interrupt.value["action_requests"])
+        answered = await asyncio.to_thread(services.ledger.reviews, run_id)
+        requests = [
+            request
+            for request in interrupt.value["action_requests"]
+            if request["args"].get("response_id") not in answered
+        ]
+        return Pending(interrupt.id, requests) if requests else None
     return None

@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from state.errors import SettingsError
 
-Provider = Literal["local", "hf", "openai", "ollama", "vllm"]
+Provider = Literal["local", "hf", "function", "openai", "ollama", "vllm"]
+
+FUNCTION = "function"
+"""The policy of a run whose responses come from a Python function that its caller gives."""
 
 _DEFAULT_BASE_URL: dict[str, str] = {
     "openai": "https://api.openai.com/v1",
@@ -52,6 +55,8 @@ def parse_model(text: str, where: str) -> tuple[Provider, str]:
     """Split "local", "hf:PATH" or "openai/NAME" into provider and model name; SettingsError otherwise."""
     if text == "local":
         return "local", "SmolLM2-135M-Instruct"
+    if text == FUNCTION:
+        return "function", FUNCTION
     if text.startswith("hf:") and len(text) > 3:
         return "hf", text[3:]
     provider, slash, name = text.partition("/")

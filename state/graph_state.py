@@ -139,6 +139,8 @@ class JudgeOutput(TypedDict, total=False):
     weaknesses: list[str]
     strengths: list[str]
     dimensions: dict[str, Any]
+    label: dict[str, Any] | None
+    """None: people's labels are merged in later."""
 
 
 class JudgeState(JudgeOutput, total=False):

@@ -6,7 +6,7 @@ Writes are idempotent: a row that is there stays (verdicts: a scored one is neve
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from state import tables as t
 from state.database import Database
 from state.errors import InputError, LedgerError
+from state.history import History
 from state.records import (
     Feedback,
     PromptRow,
@@ -26,6 +27,7 @@ from state.records import (
     Verdict,
 )
 from state.settings import Settings
+from state.totals import Totals, spent, totals
 
 _Record = TypeVar("_Record", bound=BaseModel)
 Policy = Literal["policy", "baseline", "adapter"]
@@ -336,19 +338,18 @@ class Ledger:
 
     def add_reviews(self, run_id: str, reviews: Iterable[Review]) -> None:
         """Keep people's decisions; the first answer to a response stands."""
+        now = datetime.now(UTC)
+        rows = [
+            {"run_id": run_id, **row.model_dump(), "created_at": row.created_at or now} for row in reviews
+        ]
         with self._database.writing() as connection:
-            self._database.insert(
-                connection, t.reviews, [{"run_id": run_id, **row.model_dump()} for row in reviews]
-            )
+            self._database.insert(connection, t.reviews, rows)
 
     def reviews(self, run_id: str) -> dict[str, Review]:
         """A run's reviews by response key."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(t.reviews).where(t.reviews.c.run_id == run_id)).mappings()
-            return {
-                row["response_key"]: Review(**{name: row[name] for name in Review.model_fields})
-                for row in rows
-            }
+            return {row["response_key"]: _review(row) for row in rows}
 
     # --- results ------------------------------------------------------------------------------
 
@@ -382,19 +383,16 @@ class Ledger:
     def usage(self, run_id: str) -> Usage:
         """What the run spent on generating and judging."""
         with self._database.reading() as connection:
-            total = Usage()
-            for table, cached in (
-                (t.run_verdicts, sa.cast(t.run_verdicts.c.cached, sa.Integer)),
-                (t.samples, sa.literal(0)),
-            ):
-                counted = {name: table.c[name] for name in ("calls", "input_tokens", "output_tokens")}
-                sums = [
-                    sa.func.coalesce(sa.func.sum(column), 0).label(name)
-                    for name, column in {**counted, "cached": cached}.items()
-                ]
-                row = connection.execute(sa.select(*sums).where(table.c.run_id == run_id)).mappings().one()
-                total += Usage(**row)
-            return total
+            return spent(connection, t.run_verdicts, run_id) + spent(connection, t.samples, run_id)
+
+    def totals(self) -> Totals:
+        """What the whole ledger adds up to."""
+        return totals(self._database)
+
+    @property
+    def history(self) -> History:
+        """The history of feedback quality."""
+        return History(self._database)
 
 
 _OF_RESPONSE = ("prompt", "response", "prompt_id", "response_id", "task_type")
@@ -410,6 +408,13 @@ def _of_response(row: ResponseRow) -> dict[str, str]:
 def _chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:
     for start in range(0, len(keys), size):
         yield keys[start : start + size]
+
+
+def _review(row: Mapping[Any, Any]) -> Review:
+    given = {name: row[name] for name in Review.model_fields}
+    if given["created_at"].tzinfo is None:  # SQLite keeps no time zone; what it keeps is UTC
+        given["created_at"] = given["created_at"].replace(tzinfo=UTC)
+    return Review(**given)
 
 
 def _run_row(row: Mapping[Any, Any]) -> RunRow:

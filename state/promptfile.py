@@ -191,10 +191,11 @@ def _numbered(path: Path) -> Iterator[Numbered]:
         raise InputError(f"{path}: the file is empty.")
     if kind == ".parquet":
         return _parquet(path)
-    return readers[kind](path, _text(path, data))
+    return readers[kind](path, decoded(path, data))
 
 
-def _text(path: Path, data: bytes) -> str:
+def decoded(path: Path, data: bytes) -> str:
+    """The file's UTF-8 text, without a byte order mark; InputError naming the line that is damaged."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

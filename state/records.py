@@ -1,10 +1,14 @@
 """Records of the ledger and the shapes people receive: prompts, verdicts, feedback, the run report."""
 
 from collections.abc import Iterable
+from datetime import UTC
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+"""A point in time with its time zone, kept as UTC."""
 
 
 class Record(BaseModel):
@@ -124,6 +128,35 @@ class DimensionFeedback(Record):
     evidence: list[EvidenceNote] = Field(default_factory=list)
 
 
+class HumanLabel(Record):
+    """One person's rating of one response."""
+
+    response_id: str = Field(min_length=1)
+    """Key of the response (state.keys.response_key): labels and feedback are matched by it."""
+    prompt_id: str = ""
+    task_type: str = ""
+    prompt: str = ""
+    response: str = ""
+    rating: int = Field(ge=1, le=5)
+    comment: str = ""
+    reviewer: str = Field(min_length=1)
+    labelled_at: Moment
+    judge_rating: int | None = Field(None, ge=1, le=5)
+    """The judges' rating of it, where that is known."""
+
+
+class LabelSource(Record):
+    """Who rated a merged feedback, when, and what the judges had said before."""
+
+    rating: int = Field(ge=1, le=5)
+    reviewers: list[str]
+    labelled_at: Moment
+    """The newest label's time."""
+    comment: str = ""
+    judge_rating: int | None = Field(None, ge=1, le=5)
+    judge_score: float | None = Field(None, ge=0.0, le=100.0)
+
+
 class Feedback(Record):
     """All verdicts of a response, aggregated. Also the object of `rlhf judge --json`."""
 
@@ -150,6 +183,8 @@ class Feedback(Record):
     weaknesses: list[str] = Field(default_factory=list)
     strengths: list[str] = Field(default_factory=list)
     dimensions: dict[str, DimensionFeedback]
+    label: LabelSource | None = None
+    """Set where rating, score and choice are people's (`rlhf.merge`); the dimensions stay the judges'."""
 
     @property
     def overall_rating(self) -> int | None:
@@ -195,6 +230,8 @@ class Review(Record):
     rating: int | None = Field(None, ge=1, le=5)
     comment: str = ""
     reviewer: str = ""
+    created_at: Moment | None = None
+    """When it was given; None: when the ledger keeps it."""
 
 
 class GenerationStage(Record):

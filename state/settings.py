@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from prompts.dimensions import DIMENSIONS
-from state.endpoints import Endpoint, default_base_url, default_key_env, parse_model
+from state.endpoints import FUNCTION, Endpoint, default_base_url, default_key_env, parse_model
 from state.errors import SettingsError
 
 GateMode = Literal["ask", "auto"]
@@ -88,7 +88,7 @@ class JudgeSettings(_ModelSection):
 
     @model_validator(mode="after")
     def _no_folder(self) -> Self:
-        if self.model.startswith("hf:"):
+        if self.model.startswith("hf:") or self.model == FUNCTION:
             raise ValueError("a judge is an endpoint: use local, openai/NAME, ollama/NAME or vllm/NAME")
         parse_model(self.model, "judge.model")
         return self
@@ -286,7 +286,13 @@ def parse_recipe(text: str, where: str) -> Settings:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}.") from error
-    return _validated(_expanded(table, where), where)
+    settings = _validated(_expanded(table, where), where)
+    if settings.policy.model == FUNCTION:
+        raise SettingsError(
+            f"{where}: policy.model: {FUNCTION!r} stands for a Python function: start such a run from Python "
+            "with rlhf.AutomatedRLHFPipeline, or name a model."
+        )
+    return settings
 
 
 def choose_recipe(named: str | None = None) -> ChosenRecipe:

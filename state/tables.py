@@ -1,5 +1,7 @@
 """The ledger's tables. Keys come from content, so writing the same row twice changes nothing."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import JSON, Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text, func
 
 SCHEMA_VERSION = 1
@@ -140,4 +142,16 @@ stages = Table(
     Column("round", Integer, primary_key=True),
     Column("stage", String(16), primary_key=True),
     Column("body", JSON, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("task_type", String(64), nullable=False, index=True),
+    Column("num_scored", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("scores", JSON, nullable=False),
+    # To the microsecond, which not every database's own clock gives: batches are ordered by it.
+    Column("created_at", DateTime(timezone=True), default=lambda: datetime.now(UTC), nullable=False),
 )

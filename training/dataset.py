@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from state.errors import DatasetError
+from state.errors import DatasetError, InputError
 from state.files import checked_name, sha256_file, write_atomic, write_json
+
+_NUMBERS_AND_KEYS = ("chosen_score", "rejected_score", "prompt_key", "chosen_key", "rejected_key")
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,18 @@ class Row:
     chosen_key: str
     rejected_key: str
 
-    def as_json(self) -> str:
-        """One line in TRL's conversational preference format; the same row always gives the same bytes."""
+    def as_record(self) -> dict[str, Any]:
+        """The row in TRL's conversational preference format."""
         record: dict[str, Any] = {
             "prompt": [{"role": "user", "content": self.prompt}],
             "chosen": [{"role": "assistant", "content": self.chosen}],
             "rejected": [{"role": "assistant", "content": self.rejected}],
         }
-        for name in ("chosen_score", "rejected_score", "prompt_key", "chosen_key", "rejected_key"):
-            record[name] = getattr(self, name)
-        return json.dumps(record, ensure_ascii=False)
+        return record | {name: getattr(self, name) for name in _NUMBERS_AND_KEYS}
+
+    def as_json(self) -> str:
+        """The record as one line; the same row always gives the same bytes."""
+        return json.dumps(self.as_record(), ensure_ascii=False)
 
 
 def write_dataset(
@@ -45,15 +49,60 @@ def write_dataset(
     cannot be written.
     """
     checked_name(name, "Dataset name")
-    stamp = f"{name}_dpo_{(now or datetime.now(UTC)):%Y%m%d_%H%M%S}"
+    written = now or datetime.now(UTC)
+    stamp = f"{name}_dpo_{written:%Y%m%d_%H%M%S}"
     path, number = folder / f"{stamp}.jsonl", 1
     while path.exists():
         number += 1
         path = folder / f"{stamp}-{number}.jsonl"
     try:
         write_atomic(path, "".join(row.as_json() + "\n" for row in rows).encode())
-        record = {**manifest, "file": path.name, "sha256": sha256_file(path), "num_examples": len(rows)}
-        write_json(path.with_suffix(".manifest.json"), record)
+        record = {
+            **manifest,
+            "file": path.name,
+            "sha256": sha256_file(path),
+            "num_examples": len(rows),
+            "created_at": written.isoformat(timespec="seconds"),
+        }
+        write_json(_manifest_of(path), record)
     except OSError as error:
         raise DatasetError(f"The dataset cannot be written to {folder}: {error.strerror}.") from error
     return path
+
+
+def read_dataset(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """A written dataset's rows and manifest.
+
+    Raises InputError when a file is missing, is no such dataset, or is not the one the manifest describes.
+    """
+    try:
+        manifest = json.loads(_manifest_of(path).read_text(encoding="utf-8"))
+        rows = [_row(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path}: not a preference dataset with its manifest.") from error
+    if manifest.get("sha256") != sha256_file(path):
+        raise InputError(f"{path}: changed since it was written; its manifest describes other bytes.")
+    return rows, manifest
+
+
+def list_datasets(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Every dataset in `folder` with its manifest, oldest first; InputError if a manifest cannot be read."""
+    found = []
+    for file in folder.glob("*.manifest.json"):
+        try:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+            found.append((folder / str(manifest["file"]), manifest))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{file}: not a dataset's manifest; move it out of the folder.") from error
+    return sorted(found, key=lambda each: (str(each[1].get("created_at", "")), each[0].name))
+
+
+def _manifest_of(path: Path) -> Path:
+    return path.with_suffix(".manifest.json")
+
+
+def _row(record: Mapping[str, Any]) -> Row:
+    texts = {name: record[name][0]["content"] for name in ("prompt", "chosen", "rejected")}
+    return Row(**texts, **{name: record[name] for name in _NUMBERS_AND_KEYS})

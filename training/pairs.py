@@ -19,7 +19,7 @@ Reason = Literal[
 ]
 
 REMEDIES: Mapping[str, str] = {
-    "single_response": "raise pipeline.num_variations_per_prompt",
+    "single_response": "raise pipeline.num_variations_per_prompt, or policy.temperature if responses repeat",
     "no_score": "see why judgements failed with `rlhf show RUN`",
     "veto": "the best responses break a veto dimension: review the prompts or the policy",
     "no_chosen": 'lower acceptance.min_rating_chosen, or use dataset.selection = "margin"',

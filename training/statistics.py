@@ -1,9 +1,11 @@
-"""Proof of improvement: paired differences with bootstrap intervals, and the verdict ship or hold."""
+"""Proof of improvement: paired differences with bootstrap intervals, the verdict ship or hold, and who wins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
+
+from state.records import Feedback
 
 CONFIDENCE_LEVEL = 0.95
 RESAMPLES = 9_999
@@ -25,6 +27,15 @@ class Judged:
     score: float | None
     length: int
     dimensions: Mapping[str, float]
+    rating: int | None = None
+
+    @classmethod
+    def of(cls, prompt_key: str, feedback: Feedback | None) -> "Judged":
+        """The feedback as one side of a comparison; None stands for a response that was not made."""
+        if feedback is None:
+            return cls(prompt_key, None, 0, {})
+        scores = {name: part.score for name, part in feedback.dimensions.items() if part.score is not None}
+        return cls(prompt_key, feedback.overall_score, len(feedback.response), scores, feedback.rating)
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Comparison:
     """Prompts on which both have a score."""
     coverage: float
     length_ratio: float
+    rating_delta: float | None = None
+    """Mean change of the rating, stars; None without ratings."""
 
 
 def compare(before: Sequence[Judged], after: Sequence[Judged], seed: int) -> Comparison | None:
@@ -82,6 +95,7 @@ def compare(before: Sequence[Judged], after: Sequence[Judged], seed: int) -> Com
         num_prompts=len(common),
         coverage=len(common) / len(prompts),
         length_ratio=_length(second, common) / max(1.0, _length(first, common)),
+        rating_delta=_rating_change(first, second, common),
     )
 
 
@@ -106,6 +120,27 @@ def decide(comparison: Comparison | None) -> tuple[Literal["ship", "hold"], list
         return "hold", reasons
     gained = f"{overall.delta:+.1f} points on {comparison.num_prompts} held-out prompts"
     return "ship", [f"{gained}, 95 % interval [{overall.low:.1f}, {overall.high:.1f}]"]
+
+
+def winner(comparison: Comparison | None) -> tuple[Literal["before", "after", "tie"], list[str]]:
+    """The side whose scores are proved to be higher, else "tie"; the reasons say what decided and what to mind."""
+    if comparison is None:
+        return "tie", ["no prompt was scored on both sides"]
+    overall = comparison.overall
+    interval = f"the interval [{overall.low:+.1f}, {overall.high:+.1f}]"
+    side: Literal["before", "after", "tie"] = "tie"
+    if comparison.num_prompts < MIN_PROMPTS:
+        reasons = [f"{comparison.num_prompts} common prompts prove nothing: {MIN_PROMPTS} are needed"]
+    elif overall.low <= 0 <= overall.high:
+        reasons = [f"{interval} includes zero"]
+    else:
+        side = "after" if overall.low > 0 else "before"
+        reasons = [f"{interval} excludes zero"]
+    if comparison.coverage < MIN_COVERAGE:
+        reasons.append(f"only {comparison.coverage:.0%} of the prompts were scored on both sides")
+    if not 1 / MAX_LENGTH_RATIO <= comparison.length_ratio <= MAX_LENGTH_RATIO:
+        reasons.append(f"lengths differ (× {comparison.length_ratio:.2f}), which can sway judges")
+    return side, reasons
 
 
 def bootstrap(values: Sequence[float], seed: int) -> Interval:
@@ -154,6 +189,18 @@ def _dimension_changes(
         if old and new:
             changes.append(fmean(new) - fmean(old))
     return changes
+
+
+def _rating_change(
+    first: Mapping[str, list[Judged]], second: Mapping[str, list[Judged]], common: Sequence[str]
+) -> float | None:
+    changes = []
+    for key in common:
+        old = [row.rating for row in first[key] if row.rating is not None]
+        new = [row.rating for row in second[key] if row.rating is not None]
+        if old and new:
+            changes.append(fmean(new) - fmean(old))
+    return fmean(changes) if changes else None
 
 
 def _length(grouped: Mapping[str, list[Judged]], common: Sequence[str]) -> float:

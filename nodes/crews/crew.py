@@ -108,4 +108,4 @@ class JudgeCrew:
         attempt = output.pydantic
         if not isinstance(attempt, Attempt):
             raise TypeError(f"the crew brought {type(attempt).__name__}, not a verdict")
-        return attempt
+        return attempt.model_copy(update={"calls": self._agent.llm.calls})

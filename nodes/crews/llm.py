@@ -1,6 +1,7 @@
 """The model as CrewAI sees it: a lean `BaseLLM` over our own protocol code. Imported in worker processes only."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,8 +19,8 @@ from nodes.crews.protocol import (
     send,
     shown_address,
 )
-from nodes.crews.readings import Reading, Unreadable, read_choice
-from nodes.crews.requests import JudgeRequest, Problem
+from nodes.crews.readings import Reading, Unreadable, answer_text, read_choice
+from nodes.crews.requests import JudgeRequest, ModelCall, Problem
 from prompts.messages import VerdictAnswer, answer_schema
 from state.endpoints import Endpoint
 from state.records import FailureKind, Usage
@@ -62,6 +63,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
     _request: JudgeRequest | None = PrivateAttr(default=None)
     _sample: int = PrivateAttr(default=0)
     _spent: Usage = PrivateAttr(default=Usage())
+    _calls: list[ModelCall] = PrivateAttr(default_factory=list)
 
     def __init__(self, endpoint: Endpoint, client: httpx.AsyncClient, dialects: Dialects) -> None:
         super().__init__(model=endpoint.model, temperature=endpoint.temperature, provider="openai")
@@ -72,9 +74,14 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         """Calls and tokens since the last `prepare`."""
         return self._spent
 
+    @property
+    def calls(self) -> list[ModelCall]:
+        """The calls since the last `prepare`, if its request is traced."""
+        return self._calls
+
     def prepare(self, request: JudgeRequest) -> None:
         """Set the request that the next calls belong to and count from zero."""
-        self._request, self._sample, self._spent = request, 0, Usage()
+        self._request, self._sample, self._spent, self._calls = request, 0, Usage(), []
 
     def supports_function_calling(self) -> bool:
         """False: the tool call is a dialect of ours, not something CrewAI should drive."""
@@ -152,7 +159,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             request = self._body(messages, dialect, structured)
             self._spent += Usage(calls=1)
             try:
-                completion = await send(client, self._endpoint, request)
+                completion = await self._send(client, request)
             except Rejected as rejected:
                 simpler = dialect.simpler(str(rejected))
                 if simpler is None:
@@ -167,6 +174,28 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             self._dialects.learn(self._endpoint, dialect)
             self._spent += Usage(input_tokens=completion.input_tokens, output_tokens=completion.output_tokens)
             return completion
+
+    async def _send(self, client: httpx.AsyncClient, request: dict[str, Any]) -> Completion:
+        """Make the call, and keep what was said if the request is traced."""
+        if self._request is None or not self._request.traced:
+            return await send(client, self._endpoint, request)
+        told: dict[str, Any] = {}
+        started = time.time()
+        try:
+            completion = await send(client, self._endpoint, request)
+            told = {
+                "answer": answer_text(completion.choice["message"]),
+                "input_tokens": completion.input_tokens,
+                "output_tokens": completion.output_tokens,
+            }
+            return completion
+        except (CallFailed, Rejected) as error:
+            told = {"error": str(error)}
+            raise
+        finally:
+            call = {"started": started, "ended": time.time(), "messages": request["messages"], **told}
+            temperature = request.get("temperature", self._endpoint.temperature)
+            self._calls.append(ModelCall(**call, temperature=temperature))
 
     def _body(self, messages: Messages, dialect: Dialect, structured: bool) -> dict[str, Any]:
         request = self._request

@@ -8,7 +8,7 @@ from typing import Self
 from nodes.background import Background
 from nodes.crews.lane import Lane, Patience
 from nodes.crews.process import default_workers
-from nodes.crews.requests import Attempt, JudgeReply, JudgeRequest
+from nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, ModelCall
 from nodes.crews.staff import Staff
 from state.errors import JudgingError
 from state.records import Usage
@@ -27,16 +27,17 @@ class CrewPool:
         self._background = Background("crew-pool")
         atexit.register(self.close)
 
-    async def judge(self, request: JudgeRequest) -> JudgeReply:
+    async def judge(self, request: JudgeRequest, heard: list[ModelCall] | None = None) -> JudgeReply:
         """A verdict, scored or failed after all retries (see `lane`). Cancelling the await cancels the request.
 
+        Each call made to the model is added to `heard`, if given, also where the judgement ends in an error.
         Raises EndpointError when the endpoint refuses everybody or is down, SettingsError when its key's
         variable is unset, JudgingError when no worker starts or the pool is closed.
         """
         request.endpoint.key()
         if self._background.closed:
             raise JudgingError("The judges are closed; start the run again.")
-        return await self._background.run(self._judge(request))
+        return await self._background.run(self._judge(request, heard))
 
     def worker_pids(self) -> list[int]:
         """Process ids of the workers alive."""
@@ -64,18 +65,21 @@ class CrewPool:
     ) -> None:
         self.close()
 
-    async def _judge(self, request: JudgeRequest) -> JudgeReply:
+    async def _judge(self, request: JudgeRequest, heard: list[ModelCall] | None) -> JudgeReply:
         staff = self._staff = self._staff or Staff(self._most, self._storage)
         endpoint = request.endpoint
         address = (endpoint.model, endpoint.base_url, endpoint.concurrency)
         if address not in self._lanes:
             self._lanes[address] = Lane(endpoint.concurrency, self._patience)
         spent = Usage()
+        request = request if heard is None else request.model_copy(update={"traced": True})
 
         async def attempt() -> Attempt:
             nonlocal spent
             outcome = await staff.serve(request)
             spent += outcome.reply.usage
+            if heard is not None:
+                heard.extend(outcome.calls)
             return outcome
 
         outcome = await self._lanes[address].run(request.response_key, attempt)

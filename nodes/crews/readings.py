@@ -62,7 +62,7 @@ def read_choice(choice: Mapping[str, Any], compact: bool) -> Reading:
     message = choice.get("message") or {}
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
         raise Unreadable(FailureKind.REFUSED, "the judge refused to answer")
-    text = _answer_text(message)
+    text = answer_text(message)
     tokens = (choice.get("logprobs") or {}).get("content") or []
     if _REFUSAL.match(text):
         raise Unreadable(FailureKind.REFUSED, f"the judge refused: {text[:80]!r}")
@@ -93,7 +93,8 @@ def parse_answer(text: str) -> VerdictAnswer:
         raise Unreadable(kind, f"{where}: {first['msg']}") from error
 
 
-def _answer_text(message: Mapping[str, Any]) -> str:
+def answer_text(message: Mapping[str, Any]) -> str:
+    """What a message says: the arguments of its tool call, else its content."""
     for call in message.get("tool_calls") or []:
         return str((call.get("function") or {}).get("arguments") or "")
     content = message.get("content")

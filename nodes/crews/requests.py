@@ -38,6 +38,8 @@ class JudgeRequest(_Message):
     """Whether the JSON has its rationale before its level."""
     samples: int = Field(1, ge=1, le=16)
     seed: int = Field(0, ge=0)
+    traced: bool = False
+    """Whether to tell each call to the model (`Attempt.calls`)."""
 
 
 class JudgeReply(_Message):
@@ -71,11 +73,28 @@ class Problem(_Message):
     """Whether asking again cannot help."""
 
 
+class ModelCall(_Message):
+    """One call to a model as it was made: a first answer, a sample, a repair, or one that failed."""
+
+    started: float
+    """Seconds since the epoch."""
+    ended: float
+    messages: list[ChatMessage]
+    temperature: float
+    answer: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    error: str | None = None
+    """Why there is no answer; the key is blotted out."""
+
+
 class Attempt(_Message):
     """One try at a request: its reply, and the problem if it failed."""
 
     reply: JudgeReply
     problem: Problem | None = None
+    calls: list[ModelCall] = Field(default_factory=list)
+    """In the order they were made; only of a traced request."""
 
 
 def failed(problem: Problem, usage: Usage | None = None) -> Attempt:

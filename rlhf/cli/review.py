@@ -22,7 +22,9 @@ def review(run_id: RunArgument, recipe: RecipeOption = None) -> None:
 
         pending = asyncio.run(pending_of(services, run_id))
         if pending is None:
-            say(f"Run {run_id} waits for no answer.")
+            answered = services.run(run_id).status == "waiting"
+            further = f" any more. Go on with: rlhf resume {run_id}" if answered else "."
+            say(f"Run {run_id} waits for no answer{further}")
             return
         if pending.name != "review_response":
             follow_to_end(services, run_id, [_ask_gate(pending)])
@@ -47,6 +49,9 @@ class _Reviewer:
     """A person at the terminal, who may skip responses or stop."""
 
     def __init__(self) -> None:
+        from rlhf.samples import login_name
+
+        self._name = login_name()
         self._skipped: set[str] = set()
         self._stopped = False
 
@@ -60,7 +65,7 @@ class _Reviewer:
             if answer is None:
                 self._stopped = True
             elif answer:
-                answers.append({**answer, "response_id": response})
+                answers.append({**answer, "response_id": response, "reviewer": self._name})
             else:
                 self._skipped.add(response)
         return answers

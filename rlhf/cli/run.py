@@ -118,7 +118,7 @@ def follow_to_end(
 def _advanced(services: "Services", run_id: str, answers: "Answers | None") -> "Outcome":
     import asyncio
 
-    from rlhf.cli.progress import live_progress
+    from rlhf.progress import live_progress
     from rlhf.runs import advance
 
     with live_progress() as follow:

@@ -25,13 +25,14 @@ _CONFIG = {
     "graphs": {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"},
     "checkpointer": {"path": "graph.checkpoints.make"},
     "http": {
+        "app": "graph.metrics:app",
         "cors": {
             "allow_origins": ["https://smith.langchain.com", "https://dev.agentinbox.ai"],
             "allow_methods": ["*"],
             "allow_headers": ["*"],
             "allow_credentials": True,
             "expose_headers": ["content-location", "x-pagination-total"],
-        }
+        },
     },
 }
 
@@ -49,6 +50,7 @@ def serve(
     if recipe:
         environment["RLHF_RECIPE"] = str(Path(recipe).absolute()) if Path(recipe).exists() else recipe
     say(f"Serving on http://127.0.0.1:{port}; runs are kept in {settings.storage.checkpoint_path.parent}.")
+    say(f"Prometheus finds metrics at http://127.0.0.1:{port}/metrics.")
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-browser", "--no-reload"]
     command += ["--n-jobs-per-worker", str(jobs)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rlhf.cli.progress import duration
+from rlhf.progress import duration
 
 if TYPE_CHECKING:
     from rlhf.cli.meter import Meter
@@ -109,6 +109,8 @@ def _next_steps(report: "RunReport", pending: "Pending | None") -> Iterator[str]
     if report.status == "failed":
         yield f"Mend the cause, then: rlhf resume {run}"
     elif report.status == "waiting" and pending is None:
+        if f"rlhf resume {run}" in report.note:  # an import has answered everything; the note says so
+            return
         yield f"See and answer it: rlhf review {run}"
     elif pending is not None and pending.name == "review_response":
         yield f"Look at each: rlhf review {run}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.accept import accepted, rating_of, review_reasons
+from nodes.accept import accepted, rating_of, review_reasons, score_of
 from state.records import DimensionFeedback, Feedback
 from state.settings import Settings
 from tests.nodes.builders import feedback, response_id, settings
@@ -26,6 +26,12 @@ def judged(score: float | None, chosen: Settings = UNAUDITED, **changes: Any) ->
     [(0, 1), (19.9999, 1), (20, 2), (39.99, 2), (40, 3), (59.99, 3), (60, 4), (79.99, 4), (80, 5), (100, 5)],
 )
 def test_ratings_begin_at_every_fifth_of_the_scale(score: float, rating: int) -> None:
+    assert rating_of(score) == rating
+
+
+@pytest.mark.parametrize(("rating", "score"), [(1, 10.0), (2, 30.0), (3, 50.0), (4, 70.0), (5, 90.0)])
+def test_a_persons_rating_stands_for_the_middle_of_its_fifth(rating: int, score: float) -> None:
+    assert score_of(rating) == score
     assert rating_of(score) == rating
 
 
@@ -70,6 +76,12 @@ def test_without_a_score_there_is_no_rating_and_a_person_must_look() -> None:
     )
     assert result.needs_review
     assert result.review_reasons == ["no dimension was scored"]
+
+
+def test_with_review_off_nobody_is_asked_about_a_response_without_a_score() -> None:
+    result = judged(None, settings(review={"mode": "off"}))
+    assert not result.needs_review
+    assert result.review_reasons == ["no dimension was scored"], "the reason is still told"
 
 
 @pytest.mark.parametrize(

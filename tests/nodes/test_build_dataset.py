@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from langgraph.graph import START, StateGraph
 
-from nodes.build_dataset import build_dataset, score_of
+from nodes.accept import score_of
+from nodes.build_dataset import build_dataset
 from nodes.prepare import register_run
 from nodes.services import Services
 from state.errors import DatasetError
@@ -147,8 +148,3 @@ async def test_a_pair_longer_than_the_recipe_allows_is_dropped(tmp_path: Path, m
     with pytest.raises(DatasetError, match=r"too_long 1.*max_length"):
         await made.build()
     made.services.close()
-
-
-@pytest.mark.parametrize(("rating", "score"), [(1, 10.0), (2, 30.0), (3, 50.0), (4, 70.0), (5, 90.0)])
-def test_a_persons_rating_stands_for_the_middle_of_its_fifth(rating: int, score: float) -> None:
-    assert score_of(rating) == score

@@ -1,18 +1,30 @@
 """A place to run in: an empty folder, prompts, and a recipe of a scripted endpoint and a tiny model."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scripted_endpoint import ScriptedEndpoint
+from tests.scripted_endpoint import ScriptedEndpoint, plan
 from tests.training.conftest import tiny_model
 
 __all__ = ["tiny_model"]
 
 STORES = ("Amazon and CVS", "Walmart and Target", "Kroger and Costco", "Amazon and Target")
+
+PROMPTS = [f"Split ${1000 * (number + 3)} between {STORES[number % 4]}." for number in range(8)]
+
+
+def seeded(calls: dict[str, int]) -> Callable[[str], str]:
+    """A caller's model whose every further answer to a prompt is another plan; `calls` counts them."""
+
+    def respond(prompt: str) -> str:
+        calls[prompt] = calls.get(prompt, 0) + 1
+        return plan(prompt, calls[prompt])
+
+    return respond
 
 
 @pytest.fixture

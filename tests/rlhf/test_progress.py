@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlhf.cli.progress import PlainLines, duration
+from rlhf.progress import PlainLines, duration
 from rlhf.runs import Progress
 
 

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,18 @@ def test_feedback_is_replaced_and_the_first_review_stands(ledger: Ledger) -> Non
     ledger.add_reviews("run-1", [Review(response_key=key, decision="reject")])
     ledger.add_reviews("run-1", [Review(response_key=key, decision="approve")])
     assert ledger.reviews("run-1")[key].decision == "reject"
+
+
+def test_a_review_keeps_when_it_was_given(ledger: Ledger) -> None:
+    before = datetime.now(UTC)
+    given = datetime(2026, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=2)))
+    ledger.add_reviews("run-1", [Review(response_key="a" * 24, decision="approve")])
+    ledger.add_reviews("run-1", [Review(response_key="b" * 24, decision="approve", created_at=given)])
+    kept = {key[0]: review.created_at for key, review in ledger.reviews("run-1").items()}
+    assert kept["b"] == given
+    assert kept["a"] is not None
+    assert before <= kept["a"] <= datetime.now(UTC)
+    assert {moment.tzinfo for moment in kept.values() if moment} == {UTC}
 
 
 def test_the_report_shows_the_newest_round(ledger: Ledger) -> None:

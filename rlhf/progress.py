@@ -1,12 +1,12 @@
-"""Live progress per stage: bars on a terminal, plain lines elsewhere."""
+"""Live progress per stage: bars on a terminal and in a notebook, plain lines elsewhere."""
 
+import html
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rlhf.cli.app import say
 from rlhf.runs import Follow, Progress
 
 if TYPE_CHECKING:
@@ -16,11 +16,21 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def live_progress() -> Iterator[Follow]:
-    """Yields the function that shows a stage's progress; what it shows goes to standard error."""
-    if not sys.stderr.isatty():
+def live_progress(*, shown: bool = True) -> Iterator[Follow]:
+    """Yields the function that shows a stage's progress; what it shows goes to standard error or the notebook."""
+    if not shown:
+        yield lambda event: None
+    elif _in_notebook():
+        yield NotebookBars()
+    elif sys.stderr.isatty():
+        with _terminal_bars() as follow:
+            yield follow
+    else:
         yield PlainLines()
-        return
+
+
+@contextmanager
+def _terminal_bars() -> Iterator[Follow]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -53,6 +63,49 @@ def live_progress() -> Iterator[Follow]:
 
     with bars:
         yield follow
+
+
+def _in_notebook() -> bool:
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module else None
+    return hasattr(shell, "kernel")
+
+
+class NotebookBars:
+    """A table of bars that is updated in place, from whatever thread the work goes on in.
+
+    Plain HTML rather than widgets: it needs nothing installed and stays readable in a saved notebook.
+    """
+
+    def __init__(self) -> None:
+        self._stages: dict[str, tuple[Progress, Clock]] = {}
+        self._shown: Any = None
+        self._last = 0.0
+
+    def __call__(self, event: Progress) -> None:
+        _, clock = self._stages.get(event.stage, (event, Clock(event)))
+        self._stages[event.stage] = event, clock
+        now = time.monotonic()
+        if event.done < event.total and now - self._last < 0.2:
+            return
+        self._last = now
+        self._show("".join(self._row(event, clock) for event, clock in self._stages.values()))
+
+    def _show(self, rows: str) -> None:
+        from IPython.display import HTML, display
+
+        table = HTML(f"<table>{rows}</table>")
+        if self._shown is None:
+            self._shown = display(table, display_id=True)
+        else:
+            self._shown.update(table)
+
+    @staticmethod
+    def _row(event: Progress, clock: "Clock") -> str:
+        bar = f'<progress value="{event.done}" max="{max(1, event.total)}"></progress>'
+        cells = (f"{event.done}/{event.total}", clock.left(event), event.detail)
+        told = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        return f"<tr><th>{html.escape(event.stage)}</th><td>{bar}</td>{told}</tr>"
 
 
 class Clock:
@@ -100,7 +153,7 @@ class PlainLines:
         parts += [f"{rate:.1f}/s"] if rate else []
         parts += [f"{left} left"] if left else []
         parts += [event.detail] if event.detail else []
-        say("  ".join(parts))
+        print("  ".join(parts), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

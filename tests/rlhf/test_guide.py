@@ -1,0 +1,130 @@
+"""The guide's code, run block after block as it stands there, against the scripted endpoint."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import rlhf
+from rlhf import SyntheticFeedbackGenerator, export_review
+from tests.graph.workplace import ROOT
+from tests.rlhf.conftest import PROMPTS, seeded
+from tests.scripted_endpoint import ScriptedEndpoint, plan
+
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def names(
+    recipe: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, endpoint: ScriptedEndpoint
+) -> Iterator[dict[str, Any]]:
+    """What the guide's reader has at hand: prompts, a model, a context, feedback on two versions."""
+    monkeypatch.setenv("RLHF_RECIPE", str(recipe))
+    versions = [[{"prompt": text, "output": plan(text, seed)} for text in PROMPTS] for seed in (1, 2)]
+    with SyntheticFeedbackGenerator("budgeting") as generator:
+        first, second = (generator.generate_batch(version) for version in versions)
+        export_review(first, "labels.csv")
+        fill_in(Path("labels.csv"))
+        yield {
+            "prompt": PROMPTS[0],
+            "model_output": plan(PROMPTS[0], 1),
+            "context": {"brand": "Acme", "retailer": "Amazon"},
+            "prompts": PROMPTS,
+            "your_prompts": PROMPTS,
+            "your_model": SimpleNamespace(generate=seeded({})),
+            "feedback_batch": first,
+            "feedback_v1": first,
+            "feedback_v2": second,
+        }
+
+
+def fill_in(sheet: Path) -> None:
+    """Rate every response of a review sheet with 5, as a person does in a spreadsheet."""
+    import csv
+
+    with sheet.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with sheet.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([{**row, "rating": "5", "reviewer": "ana"} for row in rows])
+
+
+def test_every_block_of_the_guide_runs_as_it_stands(names: dict[str, Any]) -> None:
+    for number, block in enumerate(BLOCKS, 1):
+        exec(compile(block, f"guide, block {number}", "exec"), names)
+    assert names["feedback"].overall_rating in range(1, 6)
+    assert len(names["feedback_list"]) == 2
+    assert names["stats"]["total_runs"] == 2
+    assert names["results"]["adapter_name"] == "brand_acme_v4"
+    assert names["results"]["stages"]["dataset"]["num_examples"] > 0
+    assert names["results"]["status"] == "finished"
+    assert names["waiting"]["status"] == "waiting"
+    assert len(names["dataset"]) > 0
+    assert names["path"].name.startswith("brand_acme_dpo_")
+    assert 1 <= names["metrics"]["average_rating"] <= 5
+    assert names["comparison"]["winner"] in ("v1", "v2", "tie")
+    assert isinstance(names["comparison"]["rating_delta"], float)
+    assert {each.rating for each in names["merged"].feedback if each.label} <= {5}
+    for name in ("generator", "rlhf", "pipeline", "monitor"):
+        names[name].close()
+
+
+def test_all_public_names_are_there_with_their_words() -> None:
+    assert sorted(rlhf.__all__) == sorted(set(rlhf.__all__))
+    assert set(rlhf.__all__) <= set(dir(rlhf))
+    for name in rlhf.__all__:
+        value = getattr(rlhf, name)
+        assert name == "__version__" or (value.__doc__ or "").strip(), name
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        rlhf.nonsense  # noqa: B018
+
+
+def test_what_is_imported_is_what_is_public() -> None:
+    namespace: dict[str, Any] = {}
+    exec("from rlhf import *", namespace)
+    assert set(rlhf.__all__) == set(namespace) - {"__builtins__"}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, rlhf; rlhf.__version__; "
+        "print(*{name.partition('.')[0] for name in sys.modules} & "
+        "{'torch', 'crewai', 'trl', 'transformers', 'langgraph', 'langsmith', 'pydantic', 'numpy'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_type_checker_sees_every_attribute_of_the_guide(tmp_path: Path) -> None:
+    declared = (
+        "from typing import Any\n"
+        "from rlhf import Feedback\n"
+        "prompt: str\nmodel_output: str\ncontext: dict[str, Any]\nprompts: list[str]\nyour_prompts: list[str]\n"
+        "class Model:\n    def generate(self, prompt: str) -> str: ...\nyour_model: Model\n"
+        "feedback_batch: list[Feedback]\nfeedback_v1: list[Feedback]\nfeedback_v2: list[Feedback]\n"
+    )
+    file = tmp_path / "guide.py"
+    file.write_text(declared + "\n".join(BLOCKS) + "\nfeedback.nonsense\n")
+    (tmp_path / "mypy.ini").write_text(
+        "[mypy]\nexplicit_package_bases = True\nfollow_imports = silent\nignore_missing_imports = True\n"
+        "disable_error_code = empty-body\nplugins = pydantic.mypy\n"
+        "[mypy-accelerate.*,crewai.*,datasets.*,peft.*,torch.*,transformers.*,trl.*]\nfollow_imports = skip\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", str(tmp_path / "mypy.ini"), str(file)],
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": str(ROOT), "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "guide")},
+        capture_output=True,
+        text=True,
+    )
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert '"Feedback" has no attribute "nonsense"' in errors[0]
