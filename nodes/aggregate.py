@@ -85,18 +85,20 @@ def _dimension(
     if verdict is None or verdict.score is None:
         reason = verdict.error if verdict is not None else None
         return DimensionFeedback(status="failed", rationale=reason or "not judged", evidence=notes)
-    score = verdict.score
-    if evidence.score is not None:
-        score = (1 - evidence_weight) * verdict.score + evidence_weight * evidence.score
-    if evidence.cap is not None:
-        score = min(score, evidence.cap)
     return DimensionFeedback(
         status="scored",
-        score=_rounded(score),
+        score=_rounded(blended(verdict.score, evidence, evidence_weight)),
         confidence=_rounded(verdict.confidence),
         rationale=verdict.rationale,
         evidence=notes,
     )
+
+
+def blended(score: float, evidence: "DimensionEvidence", evidence_weight: float) -> float:
+    """A judge's score (0 to 100) with the evidence's own blended in, then under the evidence's cap."""
+    if evidence.score is not None:
+        score = (1 - evidence_weight) * score + evidence_weight * evidence.score
+    return score if evidence.cap is None else min(score, evidence.cap)
 
 
 def _rounded(value: float | None) -> float | None:

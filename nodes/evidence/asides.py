@@ -6,16 +6,20 @@ from typing import Final
 from nodes.evidence.money import Amount
 
 _THING: Final = (
-    r"(?:sales|revenues?|turnover|profits?|gmv|category|market|business|industry|company|cpcs?|cpms?|cpas?|"
-    r"acos|roas|"
-    r"baskets?|orders?|order value|income|savings|margins?|valuation|prices?|last year|a year ago|previously)"
+    r"(?:sales|revenues?|turnover|profits?|gmv|category|market|business|industry|company|cpcs?|cpms?|cpas?|acos|"
+    r"roas|baskets? (?:size|value)s?|order values?|average (?:basket|order)s?|income|savings|margins?|valuation|"
+    r"prices?|last year|a year ago|previously)"
 )
+_WORD: Final = (
+    r"(?:(?!(?:because|since|as|for|to|and|or|on|with|while|so|from|where|when|which|that|its|their|our|at|is|goes|into|"
+    r"but|each)\b)[\w'’-]{1,20} )"
+)
+# On the same line: what follows on the next one is another matter.
 _MONEY_AFTER: Final = re.compile(
-    rf"\s?(?:(?:of|in|worth of)\s(?:[\w'’-]{{1,20}}\s){{0,3}})?(?:[\w'’-]{{1,20}}\s)?{_THING}(?!\w)",
-    re.IGNORECASE,
+    rf" ?(?:(?:of|in|worth of) {_WORD}{{0,3}})?{_WORD}?{_THING}(?!\w)", re.IGNORECASE
 )
 _MONEY_BEFORE: Final = re.compile(
-    rf"(?<!\w)(?:sold|sells|selling|worth|valued at|earn(?:s|ed)|make?s|made|generat(?:es?|ed|ing)|"
+    rf"(?<!\w)(?:sold|sells|selling|worth|valued at|earn(?:s|ed)|made|generat(?:es?|ed|ing)|"
     rf"return(?:s|ed)|"
     rf"priced at|retails? (?:at|for)|brings? in|brought in|{_THING}(?:\s(?:of|is|was|at|reached|hit|worth|"
     rf"by))?|"
