@@ -6,12 +6,15 @@ from typing import Final
 from nodes.evidence.money import Amount
 
 _THING: Final = (
-    r"(?:sales|revenues?|turnover|profits?|gmv|category|market|business|industry|company|cpcs?|cpms?|cpas?|acos|"
-    r"roas|baskets? (?:size|value)s?|order values?|average (?:basket|order)s?|income|savings|margins?|valuation|"
+    r"(?:sales|revenues?|turnover|profits?|gmv|category|market|business|industry|company|cpcs?|cpms?|cpas?|"
+    r"acos|"
+    r"roas|baskets? (?:size|value)s?|order values?|average (?:basket|order)s?|income|savings|margins?|"
+    r"valuation|"
     r"prices?|last year|a year ago|previously)"
 )
 _WORD: Final = (
-    r"(?:(?!(?:because|since|as|for|to|and|or|on|with|while|so|from|where|when|which|that|its|their|our|at|is|goes|into|"
+    r"(?:(?!(?:because|since|as|for|to|and|or|on|with|while|so|from|where|when|which|that|its|their|our|at|"
+    r"is|goes|into|"
     r"but|each)\b)[\w'’-]{1,20} )"
 )
 # On the same line: what follows on the next one is another matter.

@@ -66,12 +66,16 @@ def refers_to_prompt(evidence: Evidence) -> Grade:
 
 
 def no_prompt_copy(evidence: Evidence) -> Grade:
-    """1 up to a quarter of five-word runs taken from the prompt, 0 from three quarters."""
+    """1 up to a quarter of five-word runs taken from the prompt, 0 from three quarters.
+
+    Quoting less than half of the prompt counts for less: a summary takes a part of the material it was given.
+    """
     runs = _runs(evidence.words)
     if not runs:
         return Grade(None, "Too few words to compare.")
     asked = set(_runs(evidence.prompt_words))
     share = sum(run in asked for run in runs) / len(runs)
+    share *= min(1.0, 2 * len(asked & set(runs)) / max(1, len(asked)))
     sentence = f"{share:.0%} is copied from the prompt."
     if share >= COPIED:
         whole = [evidence.found("copied_prompt", 0, len(evidence.response), sentence)]

@@ -11,6 +11,7 @@ _LOOK_ALIKES: Final = str.maketrans(
     "аеорсхуіѕјһԁӏкмтвнАЕОРСХУІЅЈКМТВНαοεινρτυχκΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
     "aeopcxyisjhdlkmtbhAEOPCXYISJKMTBHaoeivptuxkABEZHIKMNOPTYX",
 )
+_PASTED: Final = frozenset("\u200b\u2060\ufeff")
 # Zero-width, bidi overrides and tags; joiners, soft hyphens and emoji selectors have honest uses.
 _HIDING: Final = re.compile(
     "[\u200b\u2060-\u2064\u202a-\u202e\u2066-\u2069\u180e\u115f\u1160\u3164\uffa0\U000e0000-\U000e007f"
@@ -21,14 +22,20 @@ _TAGGED_FLAG: Final = re.compile(
 )  # the flags of England, Scotland, Wales
 _MIXED_WORD: Final = re.compile(r"[^\W\d_]{2,40}")
 _ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{24,2000}={0,2}(?![A-Za-z0-9+/=])")
-_FULL_WIDTH: Final = re.compile(r"[\uff21-\uff3a\uff41-\uff5a]{3,}")
 
 
 def hiding_characters(text: str) -> Iterator[tuple[int, int]]:
-    """Runs of characters that only hide text; a byte-order mark at the start and flags are none."""
+    """Runs of characters that only hide text.
+
+    Flags are none, nor is a single zero-width space at the edge of a word, as pages leave it when text is copied.
+    """
     flags = {place for flag in _TAGGED_FLAG.finditer(text) for place in range(*flag.span())}
     for match in _HIDING.finditer(text):
-        if match.start() not in flags and not (match.start() == 0 and match[0] == "\ufeff"):
+        inside = (
+            text[match.start() - 1 : match.start()].isalnum()
+            and text[match.end() : match.end() + 1].isalnum()
+        )
+        if match.start() not in flags and (inside or match[0] not in _PASTED):
             yield match.span()
 
 
@@ -48,11 +55,6 @@ def plain_text(text: str) -> str:
     for word in words:
         bare = bare.replace(word, word.translate(_LOOK_ALIKES))
     return unicodedata.normalize("NFKC", bare)
-
-
-def full_width_words(text: str) -> Iterator[tuple[int, int]]:
-    """Latin words in full-width letters."""
-    yield from (match.span() for match in _FULL_WIDTH.finditer(text))
 
 
 def decoded_texts(text: str) -> Iterator[tuple[int, int, str]]:

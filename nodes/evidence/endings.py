@@ -10,6 +10,11 @@ _STOPPED: Final = re.compile(r"[.!?…。！？।؟]")
 _NO_SENTENCE: Final = re.compile(r"(?:https?://\S+|#\w+|@\w+|\*\*|__)$")
 _EMPTY_ITEM: Final = re.compile(r"\s*(?:\d{1,3}[.)]|[-*•–])$")
 _OPEN_END: Final = re.compile(r"[,;\-–—(\[&$€£#+/=]$")
+_CLOSING: Final = re.compile(
+    r"\s*(?:(?:best|kind|warm|with kind) ?(?:regards|wishes)?|regards|sincerely|yours(?: truly)?|cheers|"
+    r"warmly|thanks|love),?",
+    re.IGNORECASE,
+)
 _LINK_WORDS: Final = """
     a an and as at because but by for from if in into is its nor of on or our so that the their this to was were which
     while will with your und der die das mit für et le la les de des y el los las con
@@ -30,7 +35,7 @@ def cut_off_at(text: str) -> int | None:
         return start
     if _ENDED.search(text[-12:]) and not last.count("(") > last.count(")"):
         return None
-    if _NO_SENTENCE.search(last[-200:]):
+    if _NO_SENTENCE.search(last[-200:]) or _CLOSING.fullmatch(last):
         return None
     if last.count("(") > last.count(")") or _OPEN_END.search(last):
         return start
@@ -43,6 +48,9 @@ def cut_off_at(text: str) -> int | None:
     if fragment and fragment[-1] in _DANGLING:
         return sentence
     if LIST_MARK.match(last) and len(fragment) <= 25:
+        return None
+    above = text[:start].rstrip()
+    if above and not _ENDED.search(above[-12:]):  # nor do the other lines end with a full stop
         return None
     earlier = _STOPPED.search(text, 0, sentence) is not None
     return sentence if earlier and len(fragment) >= LONG_FRAGMENT else None

@@ -5,7 +5,8 @@ from typing import Final
 
 # English: an order to grade, a plea for the top, rules to be ignored, the judge addressed.
 _TARGET: Final = (
-    r"(?:it|me|this|my|the|above|following|response|answer|output|submission|reply|text|entry|essay|as|with|at|"
+    r"(?:it|me|this|my|the|above|following|response|answer|output|submission|reply|text|entry|essay|as|with|"
+    r"at|"
     r"a|an|of)"
 )
 _TOP: Final = (
