@@ -1,7 +1,7 @@
 """Node `aggregate`: five verdicts and the evidence become one weighted score with coverage and vetoes."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from langgraph.runtime import Runtime
 
@@ -13,11 +13,19 @@ from state.graph_state import JudgeState, RunContext
 from state.records import DimensionFeedback, EvidenceNote, Feedback, ResponseRow, Verdict
 from state.settings import Settings
 
-if TYPE_CHECKING:
-    from nodes.evidence import DimensionEvidence
-
 VETO_BELOW = 40.0
 """A veto dimension scored under this many points of 100 forbids choosing the response."""
+
+
+class Graded(Protocol):
+    """What the checks say about a dimension, graded just now or kept with an earlier feedback."""
+
+    @property
+    def score(self) -> float | None: ...
+    @property
+    def cap(self) -> float | None: ...
+    @property
+    def notes(self) -> list[EvidenceNote]: ...
 
 
 async def aggregate(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> JudgeState:
@@ -39,7 +47,7 @@ def _feedback(services: Services, state: JudgeState, runtime: Runtime[RunContext
 def aggregate_verdicts(
     response: ResponseRow,
     verdicts: Mapping[str, Verdict],
-    evidence: Mapping[str, "DimensionEvidence"],
+    evidence: Mapping[str, Graded],
     pack: RubricPack,
     settings: Settings,
 ) -> Feedback:
@@ -78,23 +86,29 @@ def aggregate_verdicts(
     )
 
 
-def _dimension(
-    verdict: Verdict | None, evidence: "DimensionEvidence", evidence_weight: float
-) -> DimensionFeedback:
-    notes = [EvidenceNote(check=c.name, grade=c.grade, sentence=c.sentence) for c in evidence.checks]
+def _dimension(verdict: Verdict | None, evidence: Graded, evidence_weight: float) -> DimensionFeedback:
+    notes, score, cap = evidence.notes, evidence.score, evidence.cap
     if verdict is None or verdict.score is None:
         reason = verdict.error if verdict is not None else None
-        return DimensionFeedback(status="failed", rationale=reason or "not judged", evidence=notes)
+        return DimensionFeedback(
+            status="failed",
+            rationale=reason or "not judged",
+            evidence=notes,
+            evidence_score=score,
+            evidence_cap=cap,
+        )
     return DimensionFeedback(
         status="scored",
         score=_rounded(blended(verdict.score, evidence, evidence_weight)),
         confidence=_rounded(verdict.confidence),
         rationale=verdict.rationale,
         evidence=notes,
+        evidence_score=score,
+        evidence_cap=cap,
     )
 
 
-def blended(score: float, evidence: "DimensionEvidence", evidence_weight: float) -> float:
+def blended(score: float, evidence: Graded, evidence_weight: float) -> float:
     """A judge's score (0 to 100) with the evidence's own blended in, then under the evidence's cap."""
     if evidence.score is not None:
         score = (1 - evidence_weight) * score + evidence_weight * evidence.score

@@ -74,6 +74,14 @@ class Usage(Record):
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
 
+    def shared_out(self, count: int) -> list["Usage"]:
+        """`count` shares, as equal as whole numbers can be, that add up to this again."""
+        parts = {name: divmod(getattr(self, name), count) for name in Usage.model_fields}
+        return [
+            Usage(**{name: whole + (place < rest) for name, (whole, rest) in parts.items()})
+            for place in range(count)
+        ]
+
 
 class FailureKind(StrEnum):
     """Why a judgement failed."""
@@ -126,6 +134,10 @@ class DimensionFeedback(Record):
     confidence: float | None = Field(None, ge=0.0, le=1.0)
     rationale: str = ""
     evidence: list[EvidenceNote] = Field(default_factory=list)
+    evidence_score: float | None = Field(None, ge=0.0, le=100.0)
+    """What the checks alone give; None if none applies, or if an older version wrote this."""
+    evidence_cap: float | None = Field(None, ge=0.0, le=100.0)
+    """The ceiling that a failed check puts on the score; None if there is none."""
 
 
 class HumanLabel(Record):

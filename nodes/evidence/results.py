@@ -11,6 +11,7 @@ from nodes.evidence.facts import Facts
 from nodes.evidence.findings import MOST, Finding, FindingKind, Severity, finding, worst_first
 from nodes.evidence.money import Amount
 from nodes.evidence.text import Sentence
+from state.records import EvidenceNote
 
 CheckKind = Literal["money", "brand", "claims", "language", "action", "safety"]
 
@@ -90,6 +91,11 @@ class DimensionEvidence(BaseModel):
     def capped(self) -> float | None:
         """`score` under its cap."""
         return self.score if self.score is None or self.cap is None else min(self.score, self.cap)
+
+    @property
+    def notes(self) -> list[EvidenceNote]:
+        """What the ledger keeps of each check."""
+        return [EvidenceNote(check=c.name, grade=c.grade, sentence=c.sentence) for c in self.checks]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
