@@ -27,10 +27,13 @@ class CrewPool:
         self._background = Background("crew-pool")
         atexit.register(self.close)
 
-    async def judge(self, request: JudgeRequest, heard: list[ModelCall] | None = None) -> JudgeReply:
-        """A verdict, scored or failed after all retries (see `lane`). Cancelling the await cancels the request.
+    async def judge(
+        self, request: JudgeRequest, heard: list[ModelCall] | None = None
+    ) -> dict[str, JudgeReply]:
+        """A verdict per dimension asked, each scored, or failed after all retries (see `lane`).
 
-        Each call made to the model is added to `heard`, if given, also where the judgement ends in an error.
+        What a combined call cost is shared out among its verdicts. Each call made to the model is added to
+        `heard`, if given, also where the judgement ends in an error. Cancelling the await cancels the request.
         Raises EndpointError when the endpoint refuses everybody or is down, SettingsError when its key's
         variable is unset, JudgingError when no worker starts or the pool is closed.
         """
@@ -65,7 +68,9 @@ class CrewPool:
     ) -> None:
         self.close()
 
-    async def _judge(self, request: JudgeRequest, heard: list[ModelCall] | None) -> JudgeReply:
+    async def _judge(
+        self, request: JudgeRequest, heard: list[ModelCall] | None
+    ) -> dict[str, JudgeReply]:
         staff = self._staff = self._staff or Staff(self._most, self._storage)
         endpoint = request.endpoint
         address = (endpoint.model, endpoint.base_url, endpoint.concurrency)
@@ -77,10 +82,14 @@ class CrewPool:
         async def attempt() -> Attempt:
             nonlocal spent
             outcome = await staff.serve(request)
-            spent += outcome.reply.usage
+            spent += outcome.usage
             if heard is not None:
                 heard.extend(outcome.calls)
             return outcome
 
         outcome = await self._lanes[address].run(request.response_key, attempt)
-        return outcome.reply.model_copy(update={"usage": spent})
+        shares = spent.shared_out(len(request.dimensions))
+        return {
+            dimension: outcome.reply(dimension).model_copy(update={"usage": share})
+            for dimension, share in zip(request.dimensions, shares, strict=True)
+        }

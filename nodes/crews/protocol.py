@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from nodes.crews.requests import Problem
+from nodes.crews.requests import TOOL_NAME, Problem
 from state.endpoints import Endpoint
 from state.records import FailureKind
 
@@ -103,12 +103,12 @@ def body(
     if dialect.logprobs:
         result |= {"logprobs": True, "top_logprobs": dialect.logprobs}
     if schema is not None and dialect.structure == "schema":
-        described = {"name": "verdict", "strict": True, "schema": schema}
+        described = {"name": TOOL_NAME, "strict": True, "schema": schema}
         result["response_format"] = {"type": "json_schema", "json_schema": described}
     elif schema is not None and dialect.structure == "tool":
-        function = {"name": "verdict", "description": "Records the verdict.", "parameters": schema}
+        function = {"name": TOOL_NAME, "description": "Records the verdict.", "parameters": schema}
         result["tools"] = [{"type": "function", "function": function}]
-        result["tool_choice"] = {"type": "function", "function": {"name": "verdict"}}
+        result["tool_choice"] = {"type": "function", "function": {"name": TOOL_NAME}}
     return result
 
 

@@ -6,12 +6,12 @@ Expectation over the level token rather than its mode: TrustJudge, arXiv 2509.21
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from nodes.crews.requests import JudgeReply, Method
+from nodes.crews.requests import TOOL_NAME, JudgeReply, Method
 from prompts.messages import VerdictAnswer
 from prompts.rubric import LEVELS
 from state.records import FailureKind, Usage
@@ -30,7 +30,6 @@ _WIDEST: Final = 2.5
 _PRIOR: Final = 1.25
 """Spread assumed of a level nobody measured; one plain level has confidence 1 − 1.25 ÷ 2.5 = 0.5."""
 
-_LEVEL: Final = re.compile(r'"level"\s*:\s*(\d)')
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _REFUSAL: Final = re.compile(
     r"\A\W*(?:i['’]?m (?:very )?sorry|sorry,|i apologi[sz]e|as an ai"
@@ -54,35 +53,52 @@ class Unreadable(Exception):
         self.kind = kind
 
 
-def read_choice(choice: Mapping[str, Any], compact: bool) -> Reading:
-    """Read one choice of a chat completion (the protocol's `choices[i]`).
+Readings = dict[str, Reading | Unreadable]
+"""What an answer says per dimension that was asked."""
 
-    Raises Unreadable for a refusal, a cut-off answer, unknown keys, or a level outside 0–5; nothing is clamped.
+
+def read_choice(choice: Mapping[str, Any], compact: bool) -> Reading:
+    """Read the verdict in one choice of a chat completion (the protocol's `choices[i]`).
+
+    Raises Unreadable for a refusal, a cut-off answer, unknown or repeated keys, or a level outside 0–5; nothing
+    is clamped.
     """
-    message = choice.get("message") or {}
-    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        raise Unreadable(FailureKind.REFUSED, "the judge refused to answer")
-    text = answer_text(message)
-    tokens = (choice.get("logprobs") or {}).get("content") or []
-    if _REFUSAL.match(text):
-        raise Unreadable(FailureKind.REFUSED, f"the judge refused: {text[:80]!r}")
+    text, tokens = _said(choice, compact)
     if compact:
         return _read_compact(text, tokens)
-    if choice.get("finish_reason") == "length":
-        raise Unreadable(FailureKind.UNPARSABLE, "the answer was cut off at the token limit; keep it shorter")
-    return Reading(parse_answer(text), _levels_in_json(text, tokens))
+    return Reading(parse_answer(text), _levels_in_json(text, tokens, ()))
+
+
+def read_combined(choice: Mapping[str, Any], dimensions: Sequence[str]) -> Readings:
+    """Read the entries of a combined answer; a missing or bad one is Unreadable by itself.
+
+    Raises Unreadable when the answer as a whole is none: a refusal, cut off, no JSON object, or with a key that
+    is no dimension asked for.
+    """
+    text, tokens = _said(choice, compact=False)
+    entries = _object(text)
+    if not isinstance(entries, dict):
+        raise Unreadable(FailureKind.UNPARSABLE, "not one JSON object with a key per dimension")
+    if unknown := [name for name in entries if name not in dimensions]:
+        raise Unreadable(FailureKind.UNPARSABLE, f"{unknown[0][:40]!r} is no dimension that was asked for")
+    readings: Readings = {}
+    for name in dimensions:
+        try:
+            if name not in entries:
+                raise Unreadable(FailureKind.UNPARSABLE, "the entry is missing")
+            answer = _verdict(entries[name])
+            readings[name] = Reading(answer, _levels_in_json(text, tokens, (name,)))
+        except Unreadable as unreadable:
+            readings[name] = unreadable
+    return readings
 
 
 def parse_answer(text: str) -> VerdictAnswer:
     """Parse the JSON of a verdict; a code fence around it is allowed, nothing else. Raises Unreadable."""
-    if fenced := _FENCE.match(text):
-        text = fenced[1]
-    if not text.strip():
-        raise Unreadable(FailureKind.UNPARSABLE, "the answer is empty")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(FailureKind.UNPARSABLE, f"not one JSON object: {str(error)[:120]}") from error
+    return _verdict(_object(text))
+
+
+def _verdict(value: Any) -> VerdictAnswer:
     try:
         return VerdictAnswer.model_validate(value)
     except ValidationError as error:
@@ -101,6 +117,41 @@ def answer_text(message: Mapping[str, Any]) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _said(choice: Mapping[str, Any], compact: bool) -> tuple[str, Sequence[Mapping[str, Any]]]:
+    """The text and the log-probabilities of an answer that was finished and is no refusal."""
+    message = choice.get("message") or {}
+    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
+        raise Unreadable(FailureKind.REFUSED, "the judge refused to answer")
+    text = answer_text(message)
+    if _REFUSAL.match(text):
+        raise Unreadable(FailureKind.REFUSED, f"the judge refused: {text[:80]!r}")
+    if not compact and choice.get("finish_reason") == "length":
+        raise Unreadable(FailureKind.UNPARSABLE, "the answer was cut off at the token limit; keep it shorter")
+    calls = [call.get("function") or {} for call in message.get("tool_calls") or []]
+    if len(calls) > 1 or any(call.get("name", TOOL_NAME) != TOOL_NAME for call in calls):
+        raise Unreadable(FailureKind.UNPARSABLE, f"not one call of the function {TOOL_NAME!r}")
+    return text, (choice.get("logprobs") or {}).get("content") or []
+
+
+def _object(text: str) -> Any:
+    if fenced := _FENCE.match(text):
+        text = fenced[1]
+    if not text.strip():
+        raise Unreadable(FailureKind.UNPARSABLE, "the answer is empty")
+    try:
+        return json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(FailureKind.UNPARSABLE, f"not one JSON object: {str(error)[:120]}") from error
+
+
+def _without_doubles(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. With a key written twice nobody knows which one was meant."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a key is written twice")
+    return found
+
+
 def _read_compact(text: str, tokens: Sequence[Mapping[str, Any]]) -> Reading:
     word = text.strip().removesuffix(".")
     if not re.fullmatch(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?", word):
@@ -117,19 +168,42 @@ def _read_compact(text: str, tokens: Sequence[Mapping[str, Any]]) -> Reading:
     return Reading(VerdictAnswer(level=int(word), strengths=[], weaknesses=[], rationale=""), levels)
 
 
-def _levels_in_json(text: str, tokens: Sequence[Mapping[str, Any]]) -> dict[int, float] | None:
-    """The distribution at the token that holds the level's digit; None if it cannot be found or believed."""
+def _levels_in_json(
+    text: str, tokens: Sequence[Mapping[str, Any]], path: tuple[str, ...]
+) -> dict[int, float] | None:
+    """The distribution at the token with the digit of the level at `path`; None if not found or not believed."""
     pieces = [str(token.get("token", "")) for token in tokens]
     written = "".join(pieces)
-    matches = list(_LEVEL.finditer(written))
-    if len(matches) != 1 or written.strip() != text.strip():
-        return None  # a quoted "level" in a rationale, or tokens that are not the text: no guessing
-    place = matches[0].start(1)
+    if not written or written.strip() != text.strip():
+        return None  # tokens that are not the text: no guessing
+    place = written.index("{")
+    for key in (*path, "level"):
+        place = dict(_members(written, place))[key]
     for token, piece in zip(tokens, pieces, strict=True):
         if place < len(piece):
             return _distribution(token, MIN_MASS)
         place -= len(piece)
     return None
+
+
+def _members(text: str, start: int) -> Iterator[tuple[str, int]]:
+    """Keys of the JSON object that begins at `start` of a text known to be valid, and where their values begin."""
+
+    decode = json.JSONDecoder().raw_decode
+    place = _past_space(text, start + 1)
+    while text[place] != "}":
+        key, place = decode(text, place)
+        value = _past_space(text, _past_space(text, place) + 1)  # after the colon
+        yield key, value
+        place = _past_space(text, decode(text, value)[1])
+        if text[place] == ",":
+            place = _past_space(text, place + 1)
+
+
+def _past_space(text: str, place: int) -> int:
+    while text[place] in " \t\r\n":
+        place += 1
+    return place
 
 
 def _distribution(token: Mapping[str, Any], least: float) -> dict[int, float] | None:

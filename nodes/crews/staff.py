@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodes.crews.process import WorkerProcess
-from nodes.crews.requests import Attempt, JudgeRequest, Problem, failed
+from nodes.crews.requests import Attempt, JudgeRequest, Problem
 from state.endpoints import Endpoint
 from state.errors import JudgingError
 from state.records import FailureKind
@@ -68,9 +68,8 @@ class Staff:
                 continue
             except TimeoutError:
                 worker.kill()
-                return failed(
-                    Problem(kind=FailureKind.TIMEOUT, message="A judge's worker process hung.", final=True)
-                )
+                message = "A judge's worker process hung."
+                return Attempt(problem=Problem(kind=FailureKind.TIMEOUT, message=message, final=True))
             except asyncio.CancelledError:
                 worker.cancel(number)
                 raise
@@ -78,7 +77,7 @@ class Staff:
                 worker.requests.pop(number, None)
                 self._let_go(worker)
         message = "The judge's worker process died twice on this request."
-        return failed(Problem(kind=FailureKind.ENDPOINT_ERROR, message=message, final=True))
+        return Attempt(problem=Problem(kind=FailureKind.ENDPOINT_ERROR, message=message, final=True))
 
     async def _choose(self, endpoint: Endpoint) -> WorkerProcess:
         """The ready worker with the least to do; hires up to what the endpoint's concurrency can use."""

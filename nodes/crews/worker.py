@@ -52,7 +52,7 @@ class Worker:
         self._answers.flush()
 
     async def _serve(self, number: int, asked: dict[str, Any]) -> None:
-        from nodes.crews.requests import JudgeRequest, Problem, failed
+        from nodes.crews.requests import Attempt, JudgeRequest, Problem
         from state.records import FailureKind
 
         try:
@@ -61,7 +61,7 @@ class Worker:
             # A fault of ours or of CrewAI's, not of the endpoint. Its text may quote anything: only its type is told.
             message = f"The judge's crew failed ({type(error).__name__}); see the worker's log."
             print(f"request {number}: {type(error).__name__} in the crew", file=sys.stderr, flush=True)
-            attempt = failed(Problem(kind=FailureKind.ENDPOINT_ERROR, message=message, final=True))
+            attempt = Attempt(problem=Problem(kind=FailureKind.ENDPOINT_ERROR, message=message, final=True))
         self.say({"id": number, "attempt": attempt.model_dump(mode="json")})
 
     async def _judge(self, request: "JudgeRequest") -> "Attempt":
@@ -72,7 +72,7 @@ class Worker:
         if base_url not in self._clients:
             self._clients[base_url] = new_client(base_url)
         kind = json.dumps(
-            [request.role, request.goal, request.backstory, request.dimension, request.endpoint.model_dump()]
+            [request.role, request.goal, request.backstory, request.name, request.endpoint.model_dump()]
         )
         idle = self._idle.get(kind)
         crew = idle.pop() if idle else JudgeCrew(request, self._clients[base_url], self._dialects)

@@ -22,7 +22,8 @@ _MONEY_AFTER: Final = re.compile(
     rf" ?(?:(?:of|in|worth of) {_WORD}{{0,3}})?{_WORD}?{_THING}(?!\w)", re.IGNORECASE
 )
 _MONEY_BEFORE: Final = re.compile(
-    rf"(?<!\w)(?:sold|sells|selling|worth|valued at|earn(?:s|ed)|made|generat(?:es?|ed|ing)|"
+    rf"(?<!\w)if (?:[\w'’-]+ ){{1,4}}$|(?<!\w)(?:sold|sells|selling|worth|valued at|earn(?:s|ed)|made|"
+    rf"generat(?:es?|ed|ing)|"
     rf"return(?:s|ed)|"
     rf"priced at|retails? (?:at|for)|brings? in|brought in|{_THING}(?:\s(?:of|is|was|at|reached|hit|worth|"
     rf"by))?|"

@@ -9,7 +9,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from nodes.evidence.numbers import COUNT, MAGNITUDES, NUMBER, WORDED, read_number, read_worded
+from nodes.evidence.numbers import (
+    COUNT,
+    FRACTION,
+    MAGNITUDES,
+    NUMBER,
+    WORDED,
+    read_fraction,
+    read_number,
+    read_worded,
+)
 
 Kind = Literal["money", "percent", "number"]
 Period = Literal["day", "week", "month", "quarter", "year"]
@@ -36,7 +45,8 @@ _AMOUNT: Final = re.compile(
     r"(?:(?P<gap>[ \u00a0-]?)(?P<magnitude>thousand|tausend|tsd|millionen|millions?|mio|mln|mil|mm|mn|"
     r"milliarden|"
     r"mrd|billions?|bn|lakhs?|crores?|[kmb])(?![^\W_])(?:\.(?=[ \u00a0]?[$€£]))?)?"
-    rf"|(?P<worded>{WORDED})(?=[ -](?:percent|per[ ]cent|dollars?|euros?|pounds|USD|EUR|GBP)(?!\w)))"
+    rf"|(?P<worded>{WORDED})(?=[ -](?:percent|per[ ]cent|dollars?|euros?|pounds|USD|EUR|GBP)(?!\w))"
+    rf"|(?<!\w)(?P<fraction>{FRACTION}))"
     rf"(?:[ \u00a0]{{0,2}}-?(?P<after>%|[$€£](?![\d.])|(?:percent|per[ ]cent|prozent|pct|{_CODES}|"
     r"US[ ]dollars?|dollars?|bucks|euros?|pounds|yen|rupees)(?!\w)))?"
     r"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par)[ ])"
@@ -137,8 +147,10 @@ def format_money(value: float, currency: str | None = "$") -> str:
 def _read(match: re.Match[str], text: str, follows: bool) -> tuple[Amount, float]:
     after = (match["after"] or "").lower()
     letter = (match["magnitude"] or "").lower()
-    percent = after in ("%", "percent", "per cent", "prozent", "pct")
-    if match["worded"]:
+    percent = bool(match["fraction"]) or after in ("%", "percent", "per cent", "prozent", "pct")
+    if match["fraction"]:
+        value, grouped = read_fraction(match["fraction"]), False
+    elif match["worded"]:
         value, grouped = read_worded(match["worded"]), False
     else:
         value, grouped = read_number(match["number"], decimal=percent or bool(letter))

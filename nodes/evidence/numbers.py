@@ -30,6 +30,16 @@ _SMALL: Final = (
 )
 _SCALED: Final = "(?: (?:hundred|thousand|million|billion))"
 WORDED: Final = rf"(?:half a (?:million|billion)|(?:{_SMALL}|an?){_SCALED}{{1,2}}|{_SMALL})"
+FRACTIONS: Final = {
+    "half": 50.0, "third": 100 / 3, "quarter": 25.0, "fifth": 20.0, "sixth": 100 / 6, "eighth": 12.5, "tenth": 10.0,
+}  # fmt: skip
+# "half of the budget", "a quarter to Target": a share only where it is said of what, or to whom
+FRACTION: Final = (
+    r"(?:half|(?:an?|one|two|three) (?:thirds?|quarters?|fifths?|sixths?|eighths?|tenths?))"
+    r"(?= of (?:(?:the|our|this|that|its|your) )?(?:(?:total|whole|full|entire|media) )?(?:budget|money|"
+    r"spend|pot|funds?|it)"
+    r"(?!\w)| (?:to|into|for|goes to) (?:the )?(?-i:[A-Z])| (?:each|apiece)(?!\w))"
+)
 COUNT: Final = rf"(?:\d{{1,3}}|{_SMALL}|a|an)"
 
 _GROUPED: Final = re.compile(rf"\d{{1,3}}(?:(?:,\d{{3}})+|(?:{_SPACES}\d{{3}})+)(?:\.\d+)?")
@@ -53,6 +63,13 @@ def read_number(written: str, decimal: bool) -> tuple[float, bool]:
     if len(parts) == 2 and ("." in written or (decimal and len(parts[1]) < 3) or len(parts[1]) < 3):
         return float(".".join(parts)), False
     return float(_NOT_DIGITS.sub("", parts[0]) or 0), False
+
+
+def read_fraction(written: str) -> float:
+    """The percentage of a fraction in words: "two thirds" is 66.7."""
+    count, _, name = written.lower().rpartition(" ")
+    times = {"two": 2, "three": 3}.get(count, 1)
+    return times * FRACTIONS[name.removesuffix("s")]
 
 
 def read_worded(written: str) -> float:
