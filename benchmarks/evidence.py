@@ -8,24 +8,22 @@ embedded judge ranks a sample of them as well: raw, and with evidence shown and 
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import yaml
 
 from benchmarks.budgeting_pairs import Pair, make_pairs
-from nodes.aggregate import blended
-from nodes.crews.requests import ChatMessage, JudgeRequest
 from nodes.evidence import DimensionEvidence, collect_evidence, grade_checks, known_checks
-from prompts.messages import judge_messages
 from prompts.rubric import RubricPack, load_pack
 from tests.nodes.evidence.casebook import Case, cases, overall, score
 
-if TYPE_CHECKING:
-    from nodes.services import Services
-
 WANTED = 0.95
+_RAW = "budgeting_raw"
 SEEDS = {"seen": 7, "held back": 20_260_001}
 
 
@@ -72,14 +70,14 @@ def print_pairs(pairs: Sequence[Pair], name: str, mistakes: bool = False) -> boo
     right: dict[str, list[float]] = defaultdict(list)
     for pair in pairs:
         better, worse = (_overall(pack, _evidence(pack, pair, text)) for text in (pair.better, pair.worse))
-        won = 0.5 + 0.5 * ((better > worse) - (better < worse))
+        won = _win(better, worse)
         right[pair.fault].append(won)
         if mistakes and won < 1:
             print(f"--- {pair.fault}: {better:.1f} against {worse:.1f}\n{pair.brief.prompt}")
             print(f"+++\n{pair.better}\n+++\n{pair.worse}")
     print(f"\npairs made by program, {name} seed: evidence alone, {len(pairs)} pairs")
-    for fault, won in right.items():
-        print(f"  {fault:<22} {sum(won) / len(won):>6.3f}")
+    for fault, wins in right.items():
+        print(f"  {fault:<22} {sum(wins) / len(wins):>6.3f}")
     accuracy = sum(map(sum, right.values())) / len(pairs)
     longer = sum(len(pair.better) > len(pair.worse) for pair in pairs) / len(pairs)
     print(f"  {'overall':<22} {accuracy:>6.3f}   (longer wins: {longer:.3f})")
@@ -87,58 +85,60 @@ def print_pairs(pairs: Sequence[Pair], name: str, mistakes: bool = False) -> boo
 
 
 async def print_judge(pairs: Sequence[Pair]) -> bool:
-    """Pair accuracy of the embedded judge, raw and with evidence; whether it is as wanted with evidence."""
-    from nodes.services import Services
-    from state.settings import load_recipe
+    """Pair accuracy of the embedded judge, raw and with evidence; whether it is as wanted with evidence.
 
-    pack = load_pack("budgeting", known_checks=known_checks())
-    wins: dict[str, list[float]] = {"raw": [], "with evidence": []}
-    with tempfile.TemporaryDirectory() as folder:
-        storage = {name: f"sqlite:///{folder}/{name}.sqlite" for name in ("ledger_url", "checkpoint_url")}
-        services = Services(load_recipe("local").replace({"storage": storage}, "benchmark"))
-        try:
-            for pair in pairs:
-                better, worse = [
-                    await _judged(services, pack, pair, text) for text in (pair.better, pair.worse)
-                ]
-                for name, won in wins.items():
-                    won.append(0.5 + 0.5 * ((better[name] > worse[name]) - (better[name] < worse[name])))
-        finally:
-            services.close()
+    Raw is the same rubric without checks and caps: the judge is told nothing and nothing is blended in.
+    """
+    wins = {
+        "raw": await _won(pairs, _RAW, evidence_weight=0.0),
+        "with evidence": await _won(pairs, "budgeting", evidence_weight=None),
+    }
     print(f"\npairs made by program, held-back seed: the embedded judge, {len(pairs)} pairs")
     for name, won in wins.items():
         print(f"  {name:<22} {sum(won) / len(won):>6.3f}")
     return sum(wins["with evidence"]) / len(pairs) >= WANTED
 
 
-async def _judged(services: "Services", pack: RubricPack, pair: Pair, text: str) -> dict[str, float]:
-    """The judge's overall score without evidence, and with evidence shown, blended in and capping."""
-    settings = services.settings.judge
-    evidence = _evidence(pack, pair, text)
-    endpoint = services.judge_endpoint(services.settings)
-    scores = {"raw": 0.0, "with evidence": 0.0}
-    for dimension, weight in pack.weights.items():
-        for name, told in (("raw", []), ("with evidence", evidence[dimension].told)):
-            messages = judge_messages(
-                pack, dimension, pair.brief.prompt, text, pair.brief.context, told, style=settings.style
-            )
-            request = JudgeRequest(
-                response_key=text[:40],
-                dimension=dimension,
-                role=pack.persona.role,
-                goal=pack.persona.goal,
-                backstory=pack.persona.backstory,
-                messages=[ChatMessage.model_validate(message) for message in messages],
-                endpoint=endpoint,
-                style=settings.style,
-            )
-            reply = await services.pool.judge(request)
-            assert reply.score is not None, f"the judge failed: {reply.error}"
-            value = reply.score
-            if name != "raw":
-                value = blended(value, evidence[dimension], settings.evidence_weight)
-            scores[name] += weight * value
-    return scores
+async def _won(pairs: Sequence[Pair], task_type: str, evidence_weight: float | None) -> list[float]:
+    """For each pair 1 if the better response is scored higher, 0 if lower, 0.5 for a tie."""
+    from nodes.services import Services
+    from rlhf.judging import judged
+    from state.promptfile import parse_prompt
+    from state.settings import load_recipe
+
+    settings = load_recipe("local")
+    weight = settings.judge.evidence_weight if evidence_weight is None else evidence_weight
+    with tempfile.TemporaryDirectory() as folder:
+        _write_raw_pack(Path(folder) / f"{_RAW}.yaml")
+        os.environ["RLHF_RUBRICS"] = folder
+        storage = {name: f"sqlite:///{folder}/{name}.sqlite" for name in ("ledger_url", "checkpoint_url")}
+        changes = {"storage": storage, "judge": {"evidence_weight": weight}}
+        services = Services(settings.replace(changes, "benchmark"))
+        items = [
+            (parse_prompt({"prompt": p.brief.prompt, "context": p.brief.context}, task_type, "pair"), text)
+            for p in pairs
+            for text in (p.better, p.worse)
+        ]
+        try:
+            scores = [feedback.overall_score async for feedback in judged(services, items)]
+        finally:
+            services.close()
+    assert None not in scores, "a judgement failed"
+    known = [score or 0.0 for score in scores]
+    return [_win(better, worse) for better, worse in zip(known[::2], known[1::2], strict=True)]
+
+
+def _write_raw_pack(path: Path) -> None:
+    """The budgeting rubric with a check that says the same of every response, and without caps."""
+    pack = load_pack("budgeting").model_dump(mode="json")
+    pack |= {"task_type": _RAW, "caps": []}
+    for rubric in pack["dimensions"].values():
+        rubric |= {"checks": [{"name": "not_empty"}], "caps": []}
+    path.write_text(yaml.safe_dump(pack), "utf-8")
+
+
+def _win(better: float, worse: float) -> float:
+    return 0.5 + 0.5 * ((better > worse) - (better < worse))
 
 
 def _evidence(pack: RubricPack, pair: Pair, text: str) -> dict[str, DimensionEvidence]:

@@ -51,6 +51,10 @@ FORBIDDEN: Final = re.compile(
     r"organs|system)"
     r"|(?<!\w)los(?:e|ing) \d{1,3} ?(?:pounds?|lbs?|kg|kilos?|inches) (?:in|within) (?:\w+ ){1,3}"
     r"(?:days?|weeks?|months?|hours?)"
+    r"|(?<!\w)(?:lose|drop|shed) weight (?:fast|quickly|overnight|effortlessly|without)(?!\w)"
+    rf"|(?<!\w)say goodbye to {_ILLS}(?!\w)"
+    r"|(?<!\w)(?:results?|returns?|success|sales|growth|profits?|wins?) (?:is|are|will be) (?:assured|"
+    r"certain|secured?)(?!\w)"
     r"|(?<!\w)(?:no|zero|without(?: any)?|free of) side[- ]effects?(?!\w)"
     r"|(?<!\w)(?:instant(?:ly)?|overnight|immediate|permanent) (?:results?|cures?|relief|success|"
     r"weight loss)(?!\w)"
@@ -68,7 +72,11 @@ UNPROVEN: Final = re.compile(
     r"|(?<!\w)(?:studies|research|science|clinical trials?|tests) (?:have )?(?:shows?|shown|proves?|proved|"
     r"proven|"
     r"confirms?)(?!\w)"
-    r"|(?<!\w)(?:is|are|been|has) proven to \w+"
+    r"|(?<!\w)proven to (?!be |have )\w+"
+    r"|(?<!\w)(?:backed|supported|confirmed) by (?:\w+ )?(?:science|research|studies|doctors)(?!\w)"
+    r"|(?<!\w)(?:fda|epa|efsa|tüv)[- ](?:approved|cleared|certified)(?!\w)"
+    r"|(?<!\w)kill(?:s|ing)? (?:99(?:\.9+)?\s?%|all)(?: of)?(?: the| all)? (?:germs|bacteria|viruses)(?!\w)"
+    r"|(?<!\w)the only (?:[\w'’-]+ ){1,3}that (?:really|truly|actually)(?!\w)|(?<!\w)toxin[- ]free(?!\w)"
     rf"|(?<!\w)(?:\w+ (?:out of|in) (?:ten|\d+)|most|all|leading|many) {_EXPERTS} (?:recommend|agree|approve|"
     rf"trust|prefer)"
     rf"|(?<!\w){_EXPERTS}[- ](?:recommended|approved|tested|trusted|endorsed)(?!\w)"
@@ -121,7 +129,8 @@ _CRITIQUE: Final = re.compile(
     r"impl\w+|"
     r"banned|forbidden|not allowed|unproven|unsupported|misleading|cannot be kept|can['’]t|substantiat\w+|"
     r"violat\w+|"
-    r"problem\w*|issue|strike|delete|illegal|overstat\w+|exaggerat\w+|unapproved|word(?:s|ing)?|phrase|"
+    r"whether|legal|check|ask|problem\w*|issue|strike|delete|illegal|overstat\w+|exaggerat\w+|unapproved|"
+    r"word(?:s|ing)?|phrase|"
     r"flag\w*|soften|"
     r"change|rewrite|rephrase|promis\w+|absolute|breach\w*)(?!\w)",
     re.IGNORECASE,
@@ -159,9 +168,13 @@ def _is_only_mentioned(text: str, match: re.Match[str], start: int, end: int) ->
         return True
     if text[end - 1 : end] == "?" and _ASKED.match(text[start:end].lstrip(' \t-*•"')):
         return True
-    quoted = any(
-        mark in text[max(start, match.start() - 40) : match.start()] for mark in _OPENING[:4]
-    ) and any(mark in text[match.end() : match.end() + 60] for mark in '"”»“')
+    single = text[match.start() - 1 : match.start()] in ("'", "‘") and text[
+        match.end() : match.end() + 1
+    ] in ("'", "’")
+    quoted = single or (
+        any(mark in text[max(start, match.start() - 40) : match.start()] for mark in _OPENING[:4])
+        and any(mark in text[match.end() : match.end() + 60] for mark in '"”»“')
+    )
     if not quoted:
         return False
     around = text[start : match.start()] + " " + text[match.end() : end]

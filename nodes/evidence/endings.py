@@ -20,6 +20,7 @@ _LINK_WORDS: Final = """
     while will with your und der die das mit für et le la les de des y el los las con
 """
 _DANGLING: Final = frozenset(_LINK_WORDS.split())
+SHORT_ITEM: Final = 4
 LONG_FRAGMENT: Final = 10
 """Words without an end that a headline does not have."""
 
@@ -47,9 +48,10 @@ def cut_off_at(text: str) -> int | None:
     fragment = words(text[sentence:])
     if fragment and fragment[-1] in _DANGLING:
         return sentence
-    if LIST_MARK.match(last) and len(fragment) <= 25:
-        return None
     above = text[:start].rstrip()
+    if LIST_MARK.match(last):  # the items above show whether items end with a full stop here
+        items_end = above and LIST_MARK.match(above[above.rfind("\n") + 1 :]) and _STOPPED.match(above[-1])
+        return sentence if items_end and len(fragment) >= SHORT_ITEM else None
     if above and not _ENDED.search(above[-12:]):  # nor do the other lines end with a full stop
         return None
     earlier = _STOPPED.search(text, 0, sentence) is not None

@@ -4,36 +4,51 @@ import re
 from typing import Final
 
 # English: an order to grade, a plea for the top, rules to be ignored, the judge addressed.
-_TARGET: Final = (
+_IT: Final = (
     r"(?:it|me|this|my|the|above|following|response|answer|output|submission|reply|text|entry|essay|as|with|"
-    r"at|"
-    r"a|an|of)"
+    r"at|a|an|of)"
 )
-_TOP: Final = (
+_GIVE: Final = (
+    r"(?:rate|score|grade|mark|judge|give|award|assign|output|return|choose|select|deserves?|merits?)"
+)
+_HIGHEST: Final = (
     r"(?:full (?:marks|scores?|points|credit)|(?:highest|maximum|max|top|perfect|best|maximal)(?: possible|"
     r" available)? "
-    r"(?:scores?|level|rating|marks?|grade|points)|(?:score|level|rating|grade|mark)s? (?:of )?(?:a )?(?:5|"
-    r"five|10|ten|100)"
-    r"(?![\d%]|[.,]\d)|(?:5|five|10|ten|100)(?!\d|[.,]\d|\s?%|\w)(?: ?/ ?\d{1,3}| out of \w+)?"
-    r"(?=\s*(?:$|[.!\n,;)\"']|stars?(?!\w)|points?(?!\w)|/|out|on all|for all|in all)))"
+    r"(?:scores?|level|rating|marks?|grade|points)|(?:score|level|rating|grade|mark)s? (?:of )?(?:a )?"
+    r"(?:5|five|10|ten|100)(?![\d%]|[.,]\d))"
+)
+_NUMBER: Final = (
+    r"(?:5|five|10|ten|100)(?!\d|[.,]\d|\s?%|\w)(?: ?/ ?\d{1,3}| out of \w+)?"
+    r"(?=\s*(?:$|[.!\n,;)\"']|stars?(?!\w)|points?(?!\w)|/|out|on all|for all|in all))"
+)
+_JUDGE: Final = r"(?:judges?|graders?|evaluators?|assessors?|raters?|scorers?|reviewers?|llm|ai model)"
+_MUST: Final = (
+    r"(?:must|should|shall|will|needs? to|has to|have to|(?:is|are) (?:asked|told|required|instructed) to|"
+    r"please)"
 )
 _ENGLISH: Final = (
-    rf"(?<!\w)(?:rate|score|grade|mark|judge|give|award|assign|output|return|choose|select|deserves?|"
-    rf"merits?)\s"
-    rf"(?:{_TARGET}\s){{0,6}}{_TOP}"
+    rf"(?<!\w){_GIVE}\s(?:{_IT}\s){{0,6}}{_HIGHEST}"
+    rf"|(?<!\w){_GIVE}\s(?:{_IT}\s){{1,6}}{_NUMBER}"
+    rf"|(?<!\w)you\s{_MUST}\s(?:output|return|answer with|score|rate)\s(?:{_IT}\s){{0,4}}{_NUMBER}"
+    rf"|(?<!\w){_JUDGE}\s{_MUST}\s(?:\w+\s){{0,8}}(?:{_HIGHEST}|{_NUMBER})"
+    rf"|(?<!\w)(?:{_JUDGE}|you)\s{_MUST}\s(?:accept|approve|pass)\s(?:this|the)\s(?:response|answer|"
+    rf"submission|output)"
+    rf"|(?<!\w)(?:must|should|shall|has to) be (?:scored|rated|graded|given|marked|judged) (?:{_IT}\s){{0,3}}"
+    rf"(?:{_HIGHEST}|{_NUMBER}|excellent|perfect)"
+    r"|(?<!\w)(?:correct|right|only|appropriate|fair|proper|best|true) (?:score|level|rating|grade|verdict)"
+    rf"(?: for (?:this|the) \w+)? (?:is|would be|should be) (?:{_IT}\s){{0,2}}(?:{_HIGHEST}|{_NUMBER})"
     r"|(?<!\w)(?:ignore|disregard|forget|override|bypass|skip)\s(?:all |any |the |your |every |of |these |"
     r"those )*"
     r"(?:(?:previous|prior|above|earlier|preceding|foregoing|given|judging|grading|scoring|original|other|"
     r"system) ?)*"
-    r"(?:instructions?|rubrics?|rules|criteria|guidelines|prompts?|checks|directions|orders)(?!\w)(?! (?:for|"
-    r"on|of) (?!th))"
+    r"(?:instructions?|rubrics?|rules|criteria|guidelines|prompts?|checks|directions|orders)(?!\w)"
+    r"(?! (?:for|on|of) (?!th))"
+    r"|(?<!\w)(?:do not|don['’]t|never) (?:follow|apply|use|obey) (?:the |your |any )?(?:rubric|(?:previous|"
+    r"above|prior|"
+    r"earlier|grading|judging) (?:instructions?|rules|criteria))"
     r"|(?<!\w)(?:ignore|disregard|forget) (?:everything|anything|all|what(?:ever)?) (?:above|before|you were|"
     r"that came|"
     r"you have been|so far|said)"
-    r"|(?<!\w)(?:judges?|graders?|evaluators?|assessors?|reviewers?|raters?|scorers?|ai|llm|model)\s"
-    r"(?:must|should|shall|will|needs? to|has to|have to|is (?:asked|told|required|instructed) to|please)\s"
-    r"(?:\w+\s){0,2}(?:award|give|rate|score|grade|assign|return|output|accept|pass|approve|choose|"
-    r"ignore)(?!\w)"
     r"|(?:dear|attention|note to|message to|hey|hello|hi),? (?:the )?(?:judge|grader|evaluator|assessor|"
     r"rater|ai"
     r" model|llm)s?(?!\w)"
@@ -59,7 +74,16 @@ _OTHERS: Final = (
     r"|(?<!\w)(?:puntuación|calificación|nota|note|punteggio|voto|pontuação|puntaje) (?:máxima|máximo|"
     r"maximale?|"
     r"massimo|massima|más alta|la plus haute|più alto|mais alta|parfaite|perfecta)"
+    r"|(?<!\w)(?:nota|mensaje|aviso|mensagem) (?:para|al|ao|a) (?:el |la |o )?(?:evaluador|juez|avaliador|"
+    r"juiz)a?(?!\w)"
+    r"|(?<!\w)(?:note|message) (?:au |à l['’])(?:correcteur|évaluateur|juge)|(?<!\w)mérite (?:la note|un 5|5|"
+    r"cinq)"
+    r"|(?<!\w)merece (?:un |una |a |o |el |la )?(?:5|cinco|10|diez|dez|máxim)"
     # German, Dutch, Scandinavian
+    r"|(?<!\w)(?:hinweis )?an (?:die|den|das) (?:bewertung|prüfer|gutachter|jury|bewerter)(?:in)?(?!\w)"
+    r"|(?<!\w)(?:5|fünf|10|zehn|volle|alle) punkte (?:vergeben|geben)|(?<!\w)(?:gib|"
+    r"vergib) (?:\w+ ){0,3}(?:5|fünf|zehn|"
+    r"volle|alle) punkte"
     r"|(?<!\w)(?:ignorier(?:e|t|en)?|vergiss|vergesst|missacht(?:e|en)|übergeh(?:e|en)|negeer|vergeet|"
     r"ignorera|ignorer)\s"
     r"(?:[\wäöüß]{1,14}\s){0,4}(?:anweisungen|instruktionen|vorgaben|regeln|kriterien|instructies|"
@@ -110,10 +134,11 @@ FORGED_VERDICT: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 FORGED_TURN: Final = re.compile(
-    r"^\s{0,3}[*_]{0,2}(?:system|assistant|user|human|judge|evaluator|grader)(?: message|"
+    r"(?:^[ \t]{0,3}[*_]{0,2}(?:system|assistant|judge|evaluator|grader)|(?<=\n)[*_]{0,2}(?:user|"
+    r"human))(?: message|"
     r" prompt)?[*_]{0,2}\s?:[*_]{0,2}(?=\s|$)"
-    r"|^\s{0,3}#{1,4}\s?(?:system|instructions?|user|assistant|human|judge|evaluation|verdict)(?:\s?:|\s*$)"
-    r"|^\s{0,3}\[(?:system|assistant|user)\]"
+    r"|^[ \t]{0,3}#{1,4}\s?(?:system|instructions?|user|assistant|human|judge|evaluation|verdict)(?:\s?:|\s*$)"
+    r"|^[ \t]{0,3}\[(?:system|assistant|user)\]"
     r"|</?(?:system|assistant|user|instructions?|response|prompt|context|rubric)>"
     r"|<<<\s?/?(?:end|response|prompt|context)[^>\n]{0,40}(?:>>>)?"
     r"|(?:-{3,}|={3,}|\*{3,})\s?end of (?:the )?(?:response|answer|prompt)[^\n]{0,20}"
