@@ -1,4 +1,4 @@
-"""The `judge` graph: route, five judges side by side, aggregate, accept; one response in, feedback out."""
+"""The `judge` graph: route, five judges side by side or one for all, aggregate, accept; feedback comes out."""
 
 from functools import partial
 from typing import Any
@@ -9,8 +9,8 @@ from langgraph.graph.state import CompiledStateGraph
 from graph.standing import marking_failure
 from nodes.accept import accept
 from nodes.aggregate import aggregate
-from nodes.judge import judge
-from nodes.route import route
+from nodes.judge import judge, judge_combined
+from nodes.route import chosen_judges, route
 from nodes.services import Services, operator
 from prompts.dimensions import DIMENSIONS
 from state.graph_state import JudgedResponse, JudgeInput, JudgeOutput, JudgeState, JudgeTask, RunContext
@@ -36,11 +36,15 @@ def _wired(graph: StateGraph[Any, Any, Any, Any], services: Services) -> StateGr
     graph.add_node("aggregate", partial(aggregate, services=services))
     graph.add_node("accept", partial(accept, services=services))
     graph.add_edge(START, "route")
-    for dimension in DIMENSIONS:
-        name = f"judge_{dimension}"
+    separate = [f"judge_{dimension}" for dimension in DIMENSIONS]
+    for name, dimension in zip(separate, DIMENSIONS, strict=True):
         graph.add_node(name, marking_failure(partial(judge, dimension=dimension), services))
-        graph.add_edge("route", name)
-    graph.add_edge([f"judge_{dimension}" for dimension in DIMENSIONS], "aggregate")
+    graph.add_node("judge_combined", marking_failure(judge_combined, services))
+    graph.add_conditional_edges(
+        "route", partial(chosen_judges, services=services), [*separate, "judge_combined"]
+    )
+    graph.add_edge(separate, "aggregate")
+    graph.add_edge("judge_combined", "aggregate")
     graph.add_edge("aggregate", "accept")
     graph.add_edge("accept", END)
     return graph

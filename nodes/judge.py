@@ -1,4 +1,7 @@
-"""Nodes `judge_*`: one dimension of one response, judged by its crew or found in the ledger."""
+"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew or found in the ledger."""
+
+from collections.abc import Sequence
+from functools import partial
 
 from langgraph.runtime import Runtime
 
@@ -6,6 +9,8 @@ from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCal
 from nodes.panel import evidence_for, pack_for, settings_of
 from nodes.services import Services, in_thread
 from nodes.spans import span, spend
+from prompts.combined import COMBINED_VERSION, combined_messages
+from prompts.dimensions import DIMENSIONS
 from prompts.messages import TEMPLATE_VERSION, judge_messages
 from state.endpoints import Endpoint
 from state.graph_state import JudgeState, RunContext
@@ -21,52 +26,78 @@ async def judge(
 
     Raises EndpointError when the endpoint cannot serve any judgement at all.
     """
-    known = await in_thread(_known, services, state, runtime, dimension)
-    if known is not None:
-        spend(Usage(cached=1))
-        return {"verdicts": {dimension: known.key}}
-    response, request, settings = await in_thread(_question, services, state, runtime, dimension)
-    reply = await _asked(services, request)
-    spend(reply.usage)
-    verdict = _verdict(reply, response, dimension, settings.judge)
-    await in_thread(lambda: services.ledger.add_verdict(state.get("run_id"), verdict, cached=False))
-    return {"verdicts": {dimension: verdict.key}}
+    return await _reached(state, runtime, services, [dimension])
 
 
-async def _asked(services: Services, request: JudgeRequest) -> JudgeReply:
-    """The crew's reply. Crews work in other processes: a trace is told here what they did."""
+async def judge_combined(
+    state: JudgeState, runtime: Runtime[RunContext], *, services: Services
+) -> JudgeState:
+    """Reach the verdicts on all dimensions in one call, or on those that the ledger does not have; as `judge`."""
+    return await _reached(state, runtime, services, DIMENSIONS)
+
+
+async def _reached(
+    state: JudgeState, runtime: Runtime[RunContext], services: Services, dimensions: Sequence[str]
+) -> JudgeState:
+    settings = await in_thread(settings_of, services, state, runtime)
+    response = await in_thread(lambda: services.ledger.response(state["response_id"]))
+    run_id = state.get("run_id")
+    keys = await in_thread(_known, services, run_id, response, dimensions, settings.judge)
+    if keys:
+        spend(Usage(cached=len(keys)))
+    if missing := [dimension for dimension in dimensions if dimension not in keys]:
+        request = await in_thread(_question, services, response, missing, settings)
+        for dimension, reply in (await _asked(services, request)).items():
+            verdict = _verdict(reply, response, dimension, settings.judge)
+            await in_thread(partial(services.ledger.add_verdict, run_id, verdict, cached=False))
+            keys[dimension] = verdict.key
+    return {"verdicts": keys}
+
+
+async def _asked(services: Services, request: JudgeRequest) -> dict[str, JudgeReply]:
+    """The crew's replies. Crews work in other processes: a trace is told here what they did."""
     pool = await in_thread(lambda: services.pool)
-    asked = {"dimension", "role", "goal", "style", "reasoning", "samples"}
-    with span(f"crew {request.dimension}", lambda: request.model_dump(include=asked)) as crew:
+    asked = {"dimensions", "role", "goal", "style", "combined", "reasoning", "samples"}
+    with span(f"crew {request.name}", lambda: request.model_dump(include=asked)) as crew:
         heard: list[ModelCall] | None = [] if crew.run else None
         try:
-            reply = await pool.judge(request, heard)
+            replies = await pool.judge_all(request, heard)
         finally:
             for call in heard or ():
                 crew.model_call(call, request.endpoint)
-        crew.end(reply.model_dump(mode="json"), reply.error, usage=reply.usage.model_dump())
-        return reply
+        usage = sum((reply.usage for reply in replies.values()), Usage())
+        spend(usage)
+        told = {name: reply.model_dump(mode="json") for name, reply in replies.items()}
+        errors = [f"{name}: {reply.error}" for name, reply in replies.items() if reply.error]
+        crew.end(
+            told if request.combined else told[request.name],
+            "; ".join(errors) if request.combined else replies[request.name].error,
+            usage=usage.model_dump(),
+        )
+        return replies
 
 
 def _known(
-    services: Services, state: JudgeState, runtime: Runtime[RunContext], dimension: str
-) -> Verdict | None:
-    """The finished verdict, if this question was asked before; noted as found in the run's usage."""
-    settings = settings_of(services, state, runtime)
-    response = services.ledger.response(state["response_id"])
-    known = services.ledger.verdict(key_of(response, dimension, settings.judge))
-    if known is not None:
-        services.ledger.add_verdict(state.get("run_id"), known, cached=True)
-    return known
+    services: Services,
+    run_id: str | None,
+    response: ResponseRow,
+    dimensions: Sequence[str],
+    judge: JudgeSettings,
+) -> dict[str, str]:
+    """Keys of the finished verdicts, where this question was asked before; noted as found in the run's usage."""
+    found = {}
+    for dimension in dimensions:
+        known = services.ledger.verdict(key_of(response, dimension, judge))
+        if known is not None:
+            services.ledger.add_verdict(run_id, known, cached=True)
+            found[dimension] = known.key
+    return found
 
 
 def _question(
-    services: Services, state: JudgeState, runtime: Runtime[RunContext], dimension: str
-) -> tuple[ResponseRow, JudgeRequest, Settings]:
-    settings = settings_of(services, state, runtime)
-    response = services.ledger.response(state["response_id"])
-    endpoint = services.judge_endpoint(settings)
-    return response, _request(response, dimension, settings.judge, endpoint), settings
+    services: Services, response: ResponseRow, dimensions: Sequence[str], settings: Settings
+) -> JudgeRequest:
+    return _request(response, dimensions, settings.judge, services.judge_endpoint(settings))
 
 
 def key_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
@@ -86,33 +117,37 @@ def template_version(judge: JudgeSettings) -> str:
         f"t{judge.temperature:g}",
         f"k{judge.samples}",
     )
-    return "/".join((TEMPLATE_VERSION, EVIDENCE_VERSION, *asked))
+    combined = (f"combined-{COMBINED_VERSION}",) if judge.mode == "combined" else ()
+    return "/".join((TEMPLATE_VERSION, EVIDENCE_VERSION, *asked, *combined))
 
 
-def _request(response: ResponseRow, dimension: str, judge: JudgeSettings, endpoint: Endpoint) -> JudgeRequest:
+def _request(
+    response: ResponseRow, dimensions: Sequence[str], judge: JudgeSettings, endpoint: Endpoint
+) -> JudgeRequest:
     pack = pack_for(response.task_type)
-    messages = judge_messages(
-        pack,
-        dimension,
-        response.prompt,
-        response.text,
-        response.context,
-        evidence_for(pack, response)[dimension].told,
-        style=judge.style,
-        reasoning=judge.reasoning,
-    )
+    evidence = evidence_for(pack, response)
+    about = (response.prompt, response.text, response.context)
+    if judge.mode == "combined":
+        findings = {dimension: evidence[dimension].told for dimension in dimensions}
+        messages = combined_messages(pack, *about, findings, judge.reasoning)
+    else:
+        [dimension] = dimensions
+        messages = judge_messages(
+            pack, dimension, *about, evidence[dimension].told, style=judge.style, reasoning=judge.reasoning
+        )
     return JudgeRequest(
         response_key=response.key,
-        dimension=dimension,
+        dimensions=list(dimensions),
         role=pack.persona.role,
         goal=pack.persona.goal,
         backstory=pack.persona.backstory,
         messages=[ChatMessage.model_validate(message) for message in messages],
         endpoint=endpoint,
         style=judge.style,
+        combined=judge.mode == "combined",
         reasoning=judge.reasoning,
         samples=judge.samples,
-        seed=derived_seed(response.key, dimension),
+        seed=derived_seed(response.key, *dimensions),
     )
 
 

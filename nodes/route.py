@@ -1,9 +1,10 @@
-"""Node `route`: puts the response into the ledger and settles which rubric pack judges it."""
+"""Node `route`: puts the response into the ledger and settles which rubric pack and which nodes judge it."""
 
 from langgraph.runtime import Runtime
 
 from nodes.panel import pack_for, settings_of
 from nodes.services import Services, in_thread
+from prompts.dimensions import DIMENSIONS
 from state.graph_state import JudgeState, RunContext
 from state.keys import response_key
 from state.ledger import Ledger
@@ -22,6 +23,14 @@ async def route(state: JudgeState, runtime: Runtime[RunContext], *, services: Se
     task_type = state.get("task_type") or settings.task_type
     response_id = await in_thread(lambda: _register(services.ledger, state, task_type))
     return {"task_type": task_type, "response_id": response_id}
+
+
+async def chosen_judges(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> list[str]:
+    """Names of the nodes that judge: one per dimension, or the one that judges them all (judge.mode)."""
+    settings = await in_thread(settings_of, services, state, runtime)
+    if settings.judge.mode == "combined":
+        return ["judge_combined"]
+    return [f"judge_{dimension}" for dimension in DIMENSIONS]
 
 
 def _register(ledger: Ledger, state: JudgeState, task_type: str) -> str:

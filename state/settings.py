@@ -77,10 +77,15 @@ class JudgeSettings(_ModelSection):
     max_tokens: int = Field(700, ge=1, le=32_768)
     evidence_weight: float = Field(0.0, ge=0.0, le=1.0)
     """Share of a dimension's score that its graded checks carry; 0: checks only inform and cap."""
+    mode: Literal["separate", "combined"] = "separate"
+    """separate: a call per dimension; combined: all five in one call, for a third of the tokens and with more
+    halo from one dimension to the others."""
     style: Literal["full", "compact"] = "full"
     """full: a structured verdict with reasons; compact: the level alone, for tiny models."""
     reasoning: bool = True
     """Ask for the rationale before the level (helps large judges, hurts small ones)."""
+    calibration: bool = True
+    """Use the maps that `rlhf calibrate` has stored for this judge and rubric."""
     samples: int = Field(1, ge=1, le=16)
     """Judgements per dimension to average where the endpoint gives no log-probabilities."""
     workers: int = Field(0, ge=0, le=64)
@@ -91,6 +96,12 @@ class JudgeSettings(_ModelSection):
         if self.model.startswith("hf:") or self.model == FUNCTION:
             raise ValueError("a judge is an endpoint: use local, openai/NAME, ollama/NAME or vllm/NAME")
         parse_model(self.model, "judge.model")
+        return self
+
+    @model_validator(mode="after")
+    def _a_combined_verdict_is_full(self) -> Self:
+        if self.mode == "combined" and self.style == "compact":
+            raise ValueError("mode = 'combined' needs style = 'full': a compact answer holds a single level")
         return self
 
     def endpoint(self) -> Endpoint:

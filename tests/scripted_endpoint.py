@@ -81,8 +81,25 @@ def is_compact_call(body: dict[str, Any]) -> bool:
     return int(body.get("max_tokens") or body.get("max_completion_tokens") or 99) <= 2
 
 
+def combined_dimensions(body: dict[str, Any]) -> list[str]:
+    """The dimensions a request's body asks an entry each for; none if it asks for a single verdict."""
+    properties: dict[str, Any] = (_schema(body) or {}).get("properties", {})
+    return [name for name, entry in properties.items() if "properties" in entry]
+
+
+def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON schema of the answer, by whichever way it was sent."""
+    if tools := body.get("tools"):
+        schema: dict[str, Any] | None = tools[0]["function"]["parameters"]
+    else:
+        schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
+    return schema
+
+
 def default_script(request: Request) -> Reply:
     """A valid verdict for judges, a plan for everybody else; the same content gives the same answer."""
+    if dimensions := combined_dimensions(request.body):
+        return combined_reply(request, {name: level_of(f"{request.text}\n{name}") for name in dimensions})
     if is_judge_call(request.body):
         return verdict_reply(request, level_of(request.text))
     return text_reply(request, plan(request.text, request.seed))
@@ -114,7 +131,19 @@ def plan(prompt: str, seed: int) -> str:
 def verdict_reply(request: Request, level: int, **changes: Any) -> Reply:
     """A verdict in the form the request asks for, log-probabilities included if asked; `changes` go into its JSON."""
     if is_compact_call(request.body):
-        return chat_reply(request, str(level), _spread(str(level), level))
+        return chat_reply(request, str(level), _spread(str(level)))
+    return _structured(request, _entry(_schema(request.body), level, changes))
+
+
+def combined_reply(request: Request, levels: dict[str, int], **entries: Any) -> Reply:
+    """A combined verdict with a level per dimension; `entries` replace whole entries, None leaves one out."""
+    properties = (_schema(request.body) or {}).get("properties", {})
+    answer = {name: _entry(properties.get(name), level, {}) for name, level in levels.items()} | entries
+    return _structured(request, {name: entry for name, entry in answer.items() if entry is not None})
+
+
+def _entry(schema: dict[str, Any] | None, level: int, changes: dict[str, Any]) -> dict[str, Any]:
+    """A verdict as JSON, its keys in the schema's order."""
     answer = {
         "rationale": f"The plan has substance for level {level}.",
         "strengths": ["It names amounts."],
@@ -122,14 +151,16 @@ def verdict_reply(request: Request, level: int, **changes: Any) -> Reply:
         "level": level,
         **changes,
     }
-    schema = (request.body.get("response_format") or {}).get("json_schema", {}).get("schema")
     order = list(schema["properties"]) if schema else ["level", "strengths", "weaknesses", "rationale"]
-    ordered = {key: answer[key] for key in [*order, *answer] if key in answer}
-    text = json.dumps(ordered)
+    return {key: answer[key] for key in [*order, *answer] if key in answer}
+
+
+def _structured(request: Request, answer: dict[str, Any]) -> Reply:
+    text = json.dumps(answer)
     if "tools" in request.body:
         call = {"id": "1", "type": "function", "function": {"name": "verdict", "arguments": text}}
         return chat_reply(request, None, message={"tool_calls": [call]})
-    return chat_reply(request, text, _spread(text, level))
+    return chat_reply(request, text, _spread(text))
 
 
 def text_reply(request: Request, text: str) -> Reply:
@@ -166,16 +197,22 @@ def chat_reply(
     )
 
 
-def _spread(text: str, level: int) -> list[dict[str, Any]]:
-    """Tokens of `text`; at the level's digit 70 % for `level` and the rest by distance."""
-    match = re.search(r'"level": (\d)|^(\d)$', text)
-    if match is None:
-        return []
-    place = match.start(match.lastindex or 0)
-    weights = [math.exp(-1.6 * abs(level - other)) for other in range(6)]
-    top = [{"token": str(other), "logprob": math.log(weights[other] / sum(weights))} for other in range(6)]
-    pieces = [(text[:place], []), (text[place], top), (text[place + 1 :], [])]
-    return [{"token": piece, "logprob": 0.0, "top_logprobs": others} for piece, others in pieces if piece]
+def _spread(text: str) -> list[dict[str, Any]]:
+    """Tokens of `text`; at each level's digit 70 % for that level and the rest by distance."""
+    tokens: list[dict[str, Any]] = []
+    end = 0
+    for match in re.finditer(r'(?<="level": )\d|^\d$', text):
+        weights = [math.exp(-1.6 * abs(int(match[0]) - other)) for other in range(6)]
+        top = [
+            {"token": str(other), "logprob": math.log(weights[other] / sum(weights))} for other in range(6)
+        ]
+        tokens += [_token(text[end : match.start()]), {**_token(match[0]), "top_logprobs": top}]
+        end = match.end()
+    return [token for token in [*tokens, _token(text[end:])] if token["token"]] if tokens else []
+
+
+def _token(piece: str) -> dict[str, Any]:
+    return {"token": piece, "logprob": 0.0, "top_logprobs": []}
 
 
 def _hash(text: str) -> int:
@@ -228,6 +265,11 @@ def out_of_range(request: Request) -> Reply:
 def unknown_key(request: Request) -> Reply:
     """A verdict with a key nobody asked for."""
     return verdict_reply(request, 3, bonus=1)
+
+
+def verdict_of_one(request: Request) -> Reply:
+    """A single verdict, also where one per dimension is asked for."""
+    return _structured(request, _entry(None, 3, {}))
 
 
 def refusal(request: Request) -> Reply:

@@ -4,6 +4,7 @@ CrewAI's executor, its prompts, its retries and its log of outputs are switched 
 four hidden calls per judgement, and put the role first, which spoils every prefix cache.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -12,8 +13,8 @@ from pydantic import PrivateAttr
 
 from nodes.crews.llm import Dialects, EndpointLLM
 from nodes.crews.protocol import CallFailed
-from nodes.crews.readings import Reading, scored
-from nodes.crews.requests import Attempt, JudgeRequest, failed
+from nodes.crews.readings import Reading, Readings, Unreadable, scored
+from nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, failed_reply
 from prompts.messages import VerdictAnswer
 
 
@@ -36,8 +37,7 @@ class JudgeAgent(Agent):  # type: ignore[misc]  # crewai is not followed by the 
             raise RuntimeError("the agent was handed no request")
         llm: EndpointLLM = self.llm
         llm.prepare(request)
-        readings: list[Reading] = []
-        refused: CallFailed | None = None
+        samples: list[Readings] = []
         messages = [message.model_dump() for message in request.messages]
         for _ in range(request.samples):
             try:
@@ -45,17 +45,32 @@ class JudgeAgent(Agent):  # type: ignore[misc]  # crewai is not followed by the 
                     messages, from_task=task, from_agent=self, response_model=VerdictAnswer
                 )
             except CallFailed as error:
-                if not error.problem.final or error.problem.status is not None:
-                    return failed(error.problem, llm.spent)
-                refused = error  # this sample cannot be used; the others may
-            else:
-                readings.append(answer)
-                if answer.levels is not None:
-                    break  # the distribution already tells what more samples would
+                if all(_is_enough([each[name] for each in samples], request) for name in request.dimensions):
+                    break  # what is paid for is used
+                return Attempt(problem=error.problem, usage=llm.spent)
+            samples.append(answer)
+            if all(any(_is_weighed(each[name]) for each in samples) for name in request.dimensions):
+                break  # the distributions already tell what more samples would
             llm.next_sample()
-        if refused is not None and 2 * len(readings) <= request.samples:
-            return failed(refused.problem, llm.spent)
-        return Attempt(reply=scored(readings, llm.spent))
+        replies = {name: _reply([each[name] for each in samples], request) for name in request.dimensions}
+        return Attempt(replies=replies, usage=llm.spent)
+
+
+def _is_weighed(reading: Reading | Unreadable) -> bool:
+    return isinstance(reading, Reading) and reading.levels is not None
+
+
+def _is_enough(samples: Sequence[Reading | Unreadable], request: JudgeRequest) -> bool:
+    """Whether more than half of the samples that are wanted can be used."""
+    return 2 * sum(isinstance(each, Reading) for each in samples) > request.samples
+
+
+def _reply(samples: Sequence[Reading | Unreadable], request: JudgeRequest) -> JudgeReply:
+    """What the samples of one judgement amount to: scored, unless too many cannot be used."""
+    unreadable = [each for each in samples if isinstance(each, Unreadable)]
+    if unreadable and not _is_enough(samples, request):
+        return failed_reply(unreadable[-1].kind, f"The verdict cannot be used: {unreadable[-1]}.")
+    return scored([each for each in samples if isinstance(each, Reading)])
 
 
 class _NoLog:
@@ -69,7 +84,7 @@ class _NoLog:
 
 
 class JudgeCrew:
-    """A warm crew for one persona, dimension and endpoint. Never kick it off twice at the same time."""
+    """A warm crew for one persona, endpoint and dimension (or all of them). Never kick it off twice at once."""
 
     def __init__(self, request: JudgeRequest, client: httpx.AsyncClient, dialects: Dialects) -> None:
         self._agent = JudgeAgent(
@@ -83,9 +98,9 @@ class JudgeCrew:
             cache=False,
         )
         task = Task(
-            name=f"judge_{request.dimension}",
-            description=f"Judge one response on {request.dimension}.",
-            expected_output="A verdict: level 0 to 5, strengths, weaknesses and a rationale.",
+            name=f"judge_{request.name}",
+            description="Judge one response on each dimension that is named.",
+            expected_output="A verdict per dimension: level 0 to 5, strengths, weaknesses and a rationale.",
             agent=self._agent,
             output_pydantic=Attempt,
             guardrail_max_retries=0,

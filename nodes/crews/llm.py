@@ -19,8 +19,9 @@ from nodes.crews.protocol import (
     send,
     shown_address,
 )
-from nodes.crews.readings import Reading, Unreadable, answer_text, read_choice
+from nodes.crews.readings import Reading, Readings, Unreadable, answer_text, read_choice, read_combined
 from nodes.crews.requests import JudgeRequest, ModelCall, Problem
+from prompts.combined import combined_schema
 from prompts.messages import VerdictAnswer, answer_schema
 from state.endpoints import Endpoint
 from state.records import FailureKind, Usage
@@ -101,10 +102,10 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         from_task: Any = None,
         from_agent: Any = None,
         response_model: type[VerdictAnswer] | None = None,
-    ) -> str | Reading:
-        """One structured judgement (a Reading) if `response_model` is given, else the model's plain text.
+    ) -> str | Readings:
+        """The judgement asked for if `response_model` is given, else the model's plain text. Raises CallFailed.
 
-        Raises CallFailed; an answer that stays unreadable after one repair attempt too.
+        What cannot be read is asked for once more, with the parser's complaint, and then stays Unreadable.
         """
         return await self._ask(self._client, messages, response_model)
 
@@ -118,10 +119,10 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         from_task: Any = None,
         from_agent: Any = None,
         response_model: type[VerdictAnswer] | None = None,
-    ) -> str | Reading:
+    ) -> str | Readings:
         """`acall` for a thread without an event loop."""
 
-        async def once() -> str | Reading:
+        async def once() -> str | Readings:
             async with new_client(self._endpoint.base_url or "") as client:
                 return await self._ask(client, messages, response_model)
 
@@ -129,34 +130,40 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
 
     async def _ask(
         self, client: httpx.AsyncClient, messages: str | Messages, response_model: type[VerdictAnswer] | None
-    ) -> str | Reading:
+    ) -> str | Readings:
         asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-        if response_model is None:
-            completion = await self._complete(client, asked, structured=False)
+        request = self._request
+        if response_model is None or request is None:
+            completion = await self._complete(client, asked, None)
             return str(completion.choice["message"].get("content") or "")
-        compact = self._request is not None and self._request.style == "compact"
+        completion = await self._complete(client, asked, _schema(request, request.dimensions))
+        readings = _read(completion, request, request.dimensions)
+        bad = [name for name, each in readings.items() if isinstance(each, Unreadable)]
         # The embedded model writes one digit whatever it is told: a repair would bring nothing new.
-        hopeless = compact and self._endpoint.provider == "local"
-        completion = await self._complete(client, asked, structured=True)
+        hopeless = request.style == "compact" and self._endpoint.provider == "local"
+        if not bad or hopeless or _refused(readings[bad[0]]):
+            return readings
+        said = answer_text(completion.choice["message"])[:4000] or "(nothing)"
+        repair = [
+            *asked,
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": _complaint(request, readings, bad)},
+        ]
         try:
-            return read_choice(completion.choice, compact)
-        except Unreadable as unreadable:
-            if hopeless or unreadable.kind is FailureKind.REFUSED:
-                raise CallFailed(_unusable(unreadable)) from unreadable
-            complaint = f"That is not usable: {unreadable}. Answer again, in exactly the form asked for."
-        said = str(completion.choice["message"].get("content") or "(nothing)")[:4000]
-        repair = [*asked, {"role": "assistant", "content": said}, {"role": "user", "content": complaint}]
-        completion = await self._complete(client, repair, structured=True)
-        try:
-            return read_choice(completion.choice, compact)
-        except Unreadable as unreadable:
-            raise CallFailed(_unusable(unreadable)) from unreadable
+            completion = await self._complete(client, repair, _schema(request, bad))
+        except CallFailed:
+            if len(bad) == len(readings):
+                raise
+            return readings  # the good entries are paid for: only the bad ones are lost
+        return readings | _read(completion, request, bad)
 
-    async def _complete(self, client: httpx.AsyncClient, messages: Messages, structured: bool) -> Completion:
+    async def _complete(
+        self, client: httpx.AsyncClient, messages: Messages, schema: dict[str, Any] | None
+    ) -> Completion:
         """One completion in the richest dialect the server takes."""
         dialect = self._dialects.of(self._endpoint)
         while True:
-            request = self._body(messages, dialect, structured)
+            request = self._body(messages, dialect, schema)
             self._spent += Usage(calls=1)
             try:
                 completion = await self._send(client, request)
@@ -197,7 +204,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             temperature = request.get("temperature", self._endpoint.temperature)
             self._calls.append(ModelCall(**call, temperature=temperature))
 
-    def _body(self, messages: Messages, dialect: Dialect, structured: bool) -> dict[str, Any]:
+    def _body(self, messages: Messages, dialect: Dialect, schema: dict[str, Any] | None) -> dict[str, Any]:
         request = self._request
         compact = request is not None and request.style == "compact"
         several = request is not None and request.samples > 1
@@ -206,9 +213,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             self._endpoint,
             messages,
             dialect,
-            schema=answer_schema(request is not None and request.reasoning)
-            if structured and not compact
-            else None,
+            schema=schema,
             # Two tokens: with one, "10" would be read as 1.
             max_tokens=(1 if embedded else 2) if compact else self._endpoint.max_tokens,
             temperature=max(self._endpoint.temperature, _SAMPLING_TEMPERATURE if several else 0.0),
@@ -224,6 +229,32 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         self._sample += 1
 
 
-def _unusable(unreadable: Unreadable) -> Problem:
-    """An answer no parser takes, after its repair: asking the same again is not worth it."""
-    return Problem(kind=unreadable.kind, message=f"The verdict cannot be used: {unreadable}.", final=True)
+def _schema(request: JudgeRequest, dimensions: Sequence[str]) -> dict[str, Any] | None:
+    """What the answer must look like; None for a compact one, which is no JSON."""
+    if request.combined:
+        return combined_schema(dimensions, request.reasoning)
+    return None if request.style == "compact" else answer_schema(request.reasoning)
+
+
+def _read(completion: Completion, request: JudgeRequest, dimensions: Sequence[str]) -> Readings:
+    try:
+        if request.combined:
+            return read_combined(completion.choice, dimensions)
+        return dict.fromkeys(dimensions, read_choice(completion.choice, request.style == "compact"))
+    except Unreadable as unreadable:
+        return dict.fromkeys(dimensions, unreadable)
+
+
+def _refused(reading: Reading | Unreadable) -> bool:
+    return isinstance(reading, Unreadable) and reading.kind is FailureKind.REFUSED
+
+
+def _complaint(request: JudgeRequest, readings: Readings, bad: Sequence[str]) -> str:
+    """What the judge is told of the answer it gave; entries that can be used are not asked for again."""
+    if all(each is readings[bad[0]] for each in readings.values()):  # the answer as a whole is none
+        return f"That is not usable: {readings[bad[0]]}. Answer again, in exactly the form asked for."
+    told = "; ".join(f"{name}: {readings[name]}" for name in bad)
+    return (
+        f"That is not usable: {told}. Answer again with one JSON object that holds {', '.join(bad)} and "
+        "nothing else, each in exactly the form asked for."
+    )

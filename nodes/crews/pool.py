@@ -27,7 +27,12 @@ class CrewPool:
         self._background = Background("crew-pool")
         atexit.register(self.close)
 
-    async def judge(
+    async def judge(self, request: JudgeRequest) -> JudgeReply:
+        """The verdict of a request that asks about one dimension; errors as in `judge_all`."""
+        [reply] = (await self.judge_all(request)).values()
+        return reply
+
+    async def judge_all(
         self, request: JudgeRequest, heard: list[ModelCall] | None = None
     ) -> dict[str, JudgeReply]:
         """A verdict per dimension asked, each scored, or failed after all retries (see `lane`).
@@ -68,9 +73,7 @@ class CrewPool:
     ) -> None:
         self.close()
 
-    async def _judge(
-        self, request: JudgeRequest, heard: list[ModelCall] | None
-    ) -> dict[str, JudgeReply]:
+    async def _judge(self, request: JudgeRequest, heard: list[ModelCall] | None) -> dict[str, JudgeReply]:
         staff = self._staff = self._staff or Staff(self._most, self._storage)
         endpoint = request.endpoint
         address = (endpoint.model, endpoint.base_url, endpoint.concurrency)

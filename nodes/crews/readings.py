@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from nodes.crews.requests import TOOL_NAME, JudgeReply, Method
 from prompts.messages import VerdictAnswer
 from prompts.rubric import LEVELS
-from state.records import FailureKind, Usage
+from state.records import FailureKind
 
 _DIGITS: Final = frozenset("012345")
 
@@ -99,6 +99,8 @@ def parse_answer(text: str) -> VerdictAnswer:
 
 
 def _verdict(value: Any) -> VerdictAnswer:
+    if value is _DOUBLED:
+        raise Unreadable(FailureKind.UNPARSABLE, _DOUBLED)
     try:
         return VerdictAnswer.model_validate(value)
     except ValidationError as error:
@@ -144,12 +146,13 @@ def _object(text: str) -> Any:
         raise Unreadable(FailureKind.UNPARSABLE, f"not one JSON object: {str(error)[:120]}") from error
 
 
-def _without_doubles(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. With a key written twice nobody knows which one was meant."""
+_DOUBLED: Final = "a key is written twice, so nobody knows which one was meant"
+
+
+def _without_doubles(members: list[tuple[str, Any]]) -> dict[str, Any] | str:
+    """An object, or a word in its place that no verdict can be."""
     found = dict(members)
-    if len(found) < len(members):
-        raise ValueError("a key is written twice")
-    return found
+    return found if len(found) == len(members) else _DOUBLED
 
 
 def _read_compact(text: str, tokens: Sequence[Mapping[str, Any]]) -> Reading:
@@ -221,8 +224,8 @@ def _distribution(token: Mapping[str, Any], least: float) -> dict[int, float] | 
     return {level: share / total for level, share in mass.items()}
 
 
-def scored(readings: Sequence[Reading], usage: Usage) -> JudgeReply:
-    """The reply that one reading, or several samples of the same judgement, amount to.
+def scored(readings: Sequence[Reading]) -> JudgeReply:
+    """The reply that one reading, or several samples of the same judgement, amount to; its usage is still open.
 
     Score: 20 × the expected level. With log-probabilities the spread is that of the level's distribution;
     with samples it is estimated as (Σ(level − mean)² + 1.25²) ÷ k, so that k equal samples are not yet
@@ -249,5 +252,4 @@ def scored(readings: Sequence[Reading], usage: Usage) -> JudgeReply:
         strengths=told.strengths,
         weaknesses=told.weaknesses,
         rationale=told.rationale,
-        usage=usage,
     )

@@ -48,11 +48,12 @@ def keys(schema: dict[str, Any]) -> set[str]:
 
 
 def test_the_judge_graph_shows_its_judges_by_name() -> None:
-    assert nodes(judge) == {"route", *JUDGES, "aggregate", "accept"}
+    judges = {*JUDGES, "judge_combined"}
+    assert nodes(judge) == {"route", *judges, "aggregate", "accept"}
     assert edges(judge) == {
         ("__start__", "route"),
-        *(("route", name) for name in JUDGES),
-        *((name, "aggregate") for name in JUDGES),
+        *(("route", name) for name in judges),
+        *((name, "aggregate") for name in judges),
         ("aggregate", "accept"),
         ("accept", "__end__"),
     }

@@ -156,3 +156,10 @@ def test_every_key_of_a_recipe_is_read_somewhere() -> None:
         if not re.search(rf"\.{key}\b", code)
     ]
     assert not unread
+
+
+def test_a_combined_verdict_cannot_be_compact() -> None:
+    combined = {"judge": {"mode": "combined"}}
+    assert load_recipe("openai").replace(combined, "here").judge.mode == "combined"
+    with pytest.raises(SettingsError, match=r"here: judge: mode = 'combined' needs style = 'full'"):
+        load_recipe("local").replace(combined, "here")

@@ -42,9 +42,10 @@ def ask(endpoint: ScriptedEndpoint) -> Ask:
             "timeout": 30.0,
         }
         settings |= {key: changes.pop(key) for key in list(changes) if key in Endpoint.model_fields}
+        dimensions = changes.pop("dimensions", [dimension])
         return JudgeRequest(
             response_key=f"response-{number}",
-            dimension=dimension,
+            dimensions=dimensions,
             role="Budget Optimization Expert",
             goal="Judge budgets.",
             backstory="You have planned budgets for years.",

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 import threading
@@ -150,6 +151,22 @@ async def test_a_repair_tells_the_model_what_was_wrong(
     assert "level" in endpoint.calls[1]["messages"][-1]["content"]
 
 
+async def test_a_repair_shows_the_model_what_it_said_in_a_tool_call(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    def by_tool(request: Request) -> Reply:
+        if "response_format" in request.body:
+            return scripted.status(400, message="response_format is not supported")(request)
+        return scripted.verdict_reply(request, 7 if len(request.body["messages"]) == 2 else 4)
+
+    endpoint.script = by_tool
+    reply = await pool.judge(ask(model="tools"))
+    assert (reply.score, reply.method) == (80.0, "level")
+    said = endpoint.calls[-1]["messages"][2]
+    assert said["role"] == "assistant"
+    assert json.loads(said["content"])["level"] == 7
+
+
 async def test_a_server_without_schemas_is_asked_by_tool_call_and_then_in_words(
     pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
 ) -> None:
@@ -186,6 +203,98 @@ async def test_samples_are_asked_only_without_log_probabilities(
     assert (reply.method, reply.score, reply.usage.calls) == ("samples", 70.0, 4)
     assert [body["seed"] for body in endpoint.calls] == [8, 9, 10, 11]
     assert all(body["temperature"] == 0.7 for body in endpoint.calls)
+
+
+async def test_samples_that_are_paid_for_are_used_when_a_later_one_fails(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    def sampled(request: Request) -> Reply:
+        if request.seed == 2:
+            return scripted.status(500)(request)
+        reply = scripted.verdict_reply(request, 3)
+        assert isinstance(reply.body, dict)
+        reply.body["choices"][0].pop("logprobs", None)
+        return reply
+
+    endpoint.script = sampled
+    reply = await pool.judge(ask(samples=3))
+    assert (reply.status, reply.method, reply.usage.calls) == ("scored", "samples", 3)
+
+
+async def test_a_combined_call_answers_every_dimension_with_its_own_level(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    levels = dict(zip(DIMENSIONS, (0, 1, 3, 4, 5), strict=True))
+    endpoint.script = lambda request: scripted.combined_reply(request, levels)
+    for reasoning in (False, True):
+        replies = await pool.judge_all(
+            ask(dimensions=list(DIMENSIONS), combined=True, samples=3, reasoning=reasoning)
+        )
+        assert [reply.method for reply in replies.values()] == ["logprobs"] * 5
+        scores = [reply.score or 0.0 for reply in replies.values()]
+        assert scores == sorted(scores)
+        assert [round(score / 20) for score in scores] == [0, 1, 3, 4, 5]
+        assert sum(reply.usage.calls for reply in replies.values()) == 1
+    assert endpoint.count() == 2
+    schema = endpoint.calls[1]["response_format"]["json_schema"]["schema"]
+    assert list(schema["properties"]) == list(DIMENSIONS)
+    assert [list(entry["properties"])[-1] for entry in schema["properties"].values()] == ["level"] * 5
+
+
+async def test_the_repair_of_a_combined_answer_asks_for_the_bad_entries_alone(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    def bad_then_good(request: Request) -> Reply:
+        names = scripted.combined_dimensions(request.body)
+        levels = dict.fromkeys(names, 4 if len(names) == 5 else 1)
+        bad = {"clarity": {"level": 9}, "compliance": None} if len(names) == 5 else {"clarity": "no"}
+        return scripted.combined_reply(request, levels, **bad)
+
+    endpoint.script = bad_then_good
+    replies = await pool.judge_all(ask(dimensions=list(DIMENSIONS), combined=True))
+    assert endpoint.count() == 2
+    assert scripted.combined_dimensions(endpoint.calls[1]) == ["compliance", "clarity"]
+    assert "compliance: the entry is missing" in endpoint.calls[1]["messages"][-1]["content"]
+    assert (replies["clarity"].status, replies["clarity"].failure) == ("failed", FailureKind.UNPARSABLE)
+    levels = {name: round((reply.score or 0.0) / 20) for name, reply in replies.items()}
+    assert levels == {"accuracy": 4, "brand_alignment": 4, "compliance": 1, "clarity": 0, "actionability": 4}
+    assert sum(reply.usage.calls for reply in replies.values()) == 2
+    said = [len(scripted.Request(1, "", {}, body).text) // 4 + 1 for body in endpoint.calls]
+    assert sum(reply.usage.input_tokens for reply in replies.values()) == sum(said)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "calls"),
+    [
+        (scripted.refusal, FailureKind.REFUSED, 1),
+        (scripted.cut_off, FailureKind.UNPARSABLE, 2),
+        (scripted.empty_content, FailureKind.UNPARSABLE, 2),
+        (scripted.verdict_of_one, FailureKind.UNPARSABLE, 2),
+        (scripted.status(500), FailureKind.ENDPOINT_ERROR, 4),
+    ],
+)
+async def test_a_combined_call_that_fails_leaves_no_number_anywhere(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask, fault: Script, kind: FailureKind, calls: int
+) -> None:
+    endpoint.script = fault
+    replies = await pool.judge_all(ask(dimensions=list(DIMENSIONS), combined=True))
+    assert {reply.failure for reply in replies.values()} == {kind}
+    assert {reply.score for reply in replies.values()} == {None}
+    assert (endpoint.count(), sum(reply.usage.calls for reply in replies.values())) == (calls, calls)
+
+
+async def test_good_entries_are_kept_when_the_repair_of_the_others_fails(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    def once(request: Request) -> Reply:
+        if len(request.body["messages"]) > 2:
+            return scripted.status(500)(request)
+        return scripted.combined_reply(request, dict.fromkeys(DIMENSIONS, 3), clarity=None)
+
+    endpoint.script = once
+    replies = await pool.judge_all(ask(dimensions=list(DIMENSIONS), combined=True))
+    assert [name for name, reply in replies.items() if reply.status == "failed"] == ["clarity"]
+    assert endpoint.count() == 2
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

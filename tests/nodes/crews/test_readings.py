@@ -1,5 +1,6 @@
 """How a level is read from an answer: strictly, and weighed by log-probabilities."""
 
+import contextlib
 import json
 import math
 from typing import Any
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.crews.readings import Reading, Unreadable, parse_answer, read_choice, scored
+from nodes.crews.readings import Reading, Unreadable, parse_answer, read_choice, read_combined, scored
 from prompts.messages import VerdictAnswer
-from state.records import FailureKind, Usage
+from state.records import FailureKind
 
 
 def answer(level: Any = 4, **changes: Any) -> str:
@@ -61,6 +62,7 @@ def test_a_level_outside_the_scale_is_a_failure_not_a_clamp(level: int) -> None:
         answer(4.5),
         answer(True),
         '{"level": 4}',
+        '{"level": 1, "level": 5, "strengths": [], "weaknesses": [], "rationale": ""}',
         "<html>",
     ],
 )
@@ -70,6 +72,14 @@ def test_what_is_no_verdict_is_unparsable(content: str | None) -> None:
 
 def test_a_cut_off_verdict_is_unparsable_even_if_it_parses() -> None:
     assert kind_of(answer(4), finish_reason="length") is FailureKind.UNPARSABLE
+
+
+@pytest.mark.parametrize("names", [["verdict", "verdict"], ["shell"]])
+def test_tool_calls_that_are_not_one_verdict_are_unparsable(names: list[str]) -> None:
+    calls = [{"function": {"name": name, "arguments": answer(4)}} for name in names]
+    assert kind_of(None, message={"tool_calls": calls}) is FailureKind.UNPARSABLE
+    one = {"function": {"name": "verdict", "arguments": answer(4)}}
+    assert read_choice({"message": {"tool_calls": [one]}}, compact=False).answer.level == 4
 
 
 def test_refusals_are_told_apart_in_words_and_by_protocol() -> None:
@@ -89,7 +99,7 @@ def test_the_level_is_the_expectation_over_its_token() -> None:
     ]
     reading = read_choice(choice(text, tokens), compact=False)
     assert reading.levels is not None
-    reply = scored([reading], Usage())
+    reply = scored([reading])
     assert reply.method == "logprobs"
     assert reply.score == pytest.approx(20 * (4 * 0.6 + 5 * 0.2 + 3 * 0.1) / 0.9)
 
@@ -99,6 +109,78 @@ def test_a_level_quoted_in_the_rationale_is_not_taken_for_the_level() -> None:
     quoted = text.replace("\\", "")
     tokens = [token(quoted[:-1]), token("5", {"5": 1.0})]
     assert read_choice(choice(text, tokens), compact=False).levels is None
+
+
+def entries(**levels: Any) -> str:
+    parts = [
+        f'"{name}": {level if isinstance(level, str) else answer(level)}' for name, level in levels.items()
+    ]
+    return "{" + ", ".join(parts) + "}"
+
+
+def test_a_bad_or_missing_entry_fails_its_dimension_alone() -> None:
+    doubled = '{"level": 1, "level": 5, "strengths": [], "weaknesses": [], "rationale": ""}'
+    text = entries(a=4, b=9, c=answer(3, bonus=1), d=doubled, e="3")
+    read = read_combined(choice(text), ["a", "b", "c", "d", "e", "f"])
+    assert isinstance(read["a"], Reading)
+    assert read["a"].answer.level == 4
+    failures = {name: each.kind for name, each in read.items() if isinstance(each, Unreadable)}
+    assert failures == {
+        "b": FailureKind.OUT_OF_RANGE,
+        **dict.fromkeys("cdef", FailureKind.UNPARSABLE),
+    }
+    assert "twice" in str(read["d"])
+
+
+@pytest.mark.parametrize(
+    ("content", "changes"),
+    [
+        (entries(a=4, b=3, overall=4), {}),
+        ("[]", {}),
+        (entries(a=4)[:-1], {}),
+        (entries(a=4, b=3), {"finish_reason": "length"}),
+        ("I'm sorry, but I can't help with that.", {}),
+        ('{"a": 1, "a": 2}', {}),
+    ],
+)
+def test_an_answer_that_is_none_as_a_whole_fails_every_dimension(
+    content: str, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(Unreadable):
+        read_combined(choice(content, **changes), ["a", "b"])
+
+
+def test_each_entrys_level_has_its_own_distribution() -> None:
+    decoy = answer(2, rationale='as in {"level": 5}, "level": 1')
+    text = '\n{ "a" :' + decoy + ',\n"b":\t' + answer(4) + " }"
+    first, second = text.index('"level": 2') + 9, text.rindex('"level": 4') + 9
+    tokens = [
+        token(text[:first]),
+        token("2", {"2": 0.5, "3": 0.5}),
+        token(text[first + 1 : second]),
+        token("4", {"4": 0.75, "0": 0.25}),
+        token(text[second + 1 :]),
+    ]
+    read = read_combined(choice(text, tokens), ["a", "b"])
+    replies = {name: scored([each]) for name, each in read.items() if isinstance(each, Reading)}
+    assert {name: reply.method for name, reply in replies.items()} == {"a": "logprobs", "b": "logprobs"}
+    assert replies["a"].score == pytest.approx(50)
+    assert replies["b"].score == pytest.approx(60)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.integers(0, 5)), st.text(), st.integers(1, 7))
+def test_levels_are_found_however_the_text_is_cut_into_tokens(
+    levels: dict[str, int], rationale: str, size: int
+) -> None:
+    text = json.dumps(
+        {name: json.loads(answer(level, rationale=rationale)) for name, level in levels.items()}
+    )
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    read = read_combined(choice(text, [token(piece, {"3": 1.0}) for piece in pieces]), ["a", "b", "c"])
+    for name, each in read.items():
+        assert isinstance(each, Reading) == (name in levels)
+        if isinstance(each, Reading):
+            assert each.levels == pytest.approx({0: 0, 1: 0, 2: 0, 3: 1, 4: 0, 5: 0})
 
 
 def test_a_distribution_that_is_hardly_about_digits_is_not_believed() -> None:
@@ -121,17 +203,17 @@ def test_a_compact_answer_is_one_digit() -> None:
 
 
 def test_samples_are_averaged_and_never_quite_certain() -> None:
-    reply = scored([plain(4), plain(2), plain(3)], Usage())
+    reply = scored([plain(4), plain(2), plain(3)])
     assert reply.method == "samples"
     assert reply.score == pytest.approx(60)
-    agreed = scored([plain(4)] * 4, Usage())
+    agreed = scored([plain(4)] * 4)
     assert agreed.confidence is not None
     assert reply.confidence is not None
     assert reply.confidence < agreed.confidence < 1
 
 
 def test_a_plain_level_has_middling_confidence() -> None:
-    reply = scored([plain(5)], Usage())
+    reply = scored([plain(5)])
     assert (reply.method, reply.score) == ("level", 100.0)
     assert reply.confidence == pytest.approx(0.5)
 
@@ -140,7 +222,7 @@ def test_a_plain_level_has_middling_confidence() -> None:
 def test_any_distribution_gives_a_score_and_a_confidence_in_range(shares: dict[str, float]) -> None:
     total = sum(shares.values())
     tokens = [token("3", {digit: share / total for digit, share in shares.items()})]
-    reply = scored([read_choice(choice("3", tokens), compact=True)], Usage())
+    reply = scored([read_choice(choice("3", tokens), compact=True)])
     assert reply.score is not None
     assert 20 * int(min(shares)) - 1e-6 <= reply.score <= 20 * int(max(shares)) + 1e-6
 
@@ -155,3 +237,5 @@ def test_no_text_crashes_the_parser(text: str) -> None:
         except Unreadable:
             continue
         assert reading.answer.level in range(6)
+    with contextlib.suppress(Unreadable):
+        assert all(isinstance(each, Unreadable) for each in read_combined(choice(text), ["a"]).values())
