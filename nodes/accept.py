@@ -14,6 +14,9 @@ from state.keys import derived_seed
 from state.records import Feedback
 from state.settings import AcceptanceSettings, Settings
 
+AUDIT = "random audit sample"
+"""The reason for a review that has nothing to do with the response."""
+
 
 async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
     """Decide on the feedback; a run's is kept in the ledger, a single one is the graph's output."""
@@ -85,5 +88,5 @@ def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> 
     if feedback.confidence is not None and feedback.confidence < rules.min_confidence:
         reasons.append(f"confidence {feedback.confidence:.2f} is low")
     if derived_seed(settings.pipeline.seed, response_id, "audit") < rules.audit_fraction * 2**31:
-        reasons.append("random audit sample")
+        reasons.append(AUDIT)
     return reasons

@@ -2,10 +2,10 @@
 
 from langgraph.runtime import Runtime
 
+from nodes.audit import full_report
 from nodes.services import Services, in_thread
 from state.graph_state import PipelineState, RunContext
 from state.records import RunReport
-from state.report import run_report
 
 
 async def finish(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
@@ -21,4 +21,4 @@ async def finish(state: PipelineState, runtime: Runtime[RunContext], *, services
 
 def _closed(services: Services, run_id: str, note: str) -> RunReport:
     services.ledger.set_run(run_id, status="finished", note=note)
-    return run_report(services.ledger, run_id)
+    return full_report(services.ledger, run_id)

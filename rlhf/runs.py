@@ -192,9 +192,9 @@ def _describe(pending: Pending) -> str:
 
 def report_of(ledger: "Ledger", run_id: str, *, in_use: bool) -> RunReport:
     """The run's report; one that runs nowhere any more says how to go on."""
-    from state.report import run_report
+    from nodes.audit import full_report
 
-    report = run_report(ledger, run_id)
+    report = full_report(ledger, run_id)
     if report.status == "running" and not in_use and ledger.run(run_id).source != "api":
         return report.model_copy(update={"note": interrupted_note(run_id)})
     return report

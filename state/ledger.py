@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 
 from state import tables as t
+from state.audits import Audited, audited
+from state.calibrations import Calibrations
 from state.database import Database
 from state.errors import InputError, LedgerError
 from state.history import History
@@ -351,6 +353,10 @@ class Ledger:
             rows = connection.execute(sa.select(t.reviews).where(t.reviews.c.run_id == run_id)).mappings()
             return {row["response_key"]: _review(row) for row in rows}
 
+    def audited(self, run_id: str, round: int) -> list[Audited]:
+        """A round's judged responses with their reasons for review and people's answers."""
+        return audited(self._database, run_id, round)
+
     # --- results ------------------------------------------------------------------------------
 
     def add_pairs(self, run_id: str, round: int, rows: Iterable[tuple[str, str, float]]) -> None:
@@ -388,6 +394,11 @@ class Ledger:
     def totals(self) -> Totals:
         """What the whole ledger adds up to."""
         return totals(self._database)
+
+    @property
+    def calibrations(self) -> Calibrations:
+        """Score maps and which run uses which."""
+        return Calibrations(self._database)
 
     @property
     def history(self) -> History:

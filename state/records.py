@@ -131,6 +131,8 @@ class DimensionFeedback(Record):
 
     status: Literal["scored", "failed"]
     score: float | None = Field(None, ge=0.0, le=100.0)
+    raw_score: float | None = Field(None, ge=0.0, le=100.0)
+    """The score before calibration; None where no map was applied."""
     confidence: float | None = Field(None, ge=0.0, le=1.0)
     rationale: str = ""
     evidence: list[EvidenceNote] = Field(default_factory=list)
@@ -181,7 +183,11 @@ class Feedback(Record):
     task_type: str = ""
     """Rubric pack it was judged by."""
     overall_score: float | None = Field(None, ge=0.0, le=100.0)
-    """Weighted mean over the scored dimensions; None if none was scored."""
+    """Weighted mean over the scored dimensions, calibrated; None if none was scored."""
+    raw_overall_score: float | None = Field(None, ge=0.0, le=100.0)
+    """The weighted mean before any calibration; None where no map was applied."""
+    calibration: str | None = None
+    """Key of the calibration whose maps were applied."""
     rating: int | None = Field(None, ge=1, le=5)
     is_acceptable: bool = False
     is_chosen: bool = False
@@ -261,6 +267,36 @@ class FeedbackStage(Record):
     coverage: float | None = None
 
 
+class Estimated(Record):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class AuditStage(Record):
+    """What people say of the round's scored responses, carried over from a random sample of them.
+
+    Without enough people's answers the people's figures are None, and `note` says what is missing.
+    """
+
+    num_responses: int = 0
+    """Responses with a score: what the figures are about."""
+    num_drawn: int = 0
+    """Responses drawn at random for people, before anybody saw a score."""
+    num_answered: int = 0
+    """Drawn responses that a person has answered."""
+    mean_score: Estimated | None = None
+    """By prediction-powered inference, points of 100; the plain mean where people answered everything."""
+    accepted_share: Estimated | None = None
+    """Share of responses that people accept, 0–1."""
+    judges_mean_score: Estimated | None = None
+    """By the judges alone, however wrong they are."""
+    judges_accepted_share: Estimated | None = None
+    note: str = ""
+
+
 class DatasetStage(Record):
     path: str | None = None
     num_examples: int = 0
@@ -300,6 +336,7 @@ class Stages(Record):
 
     generation: GenerationStage = GenerationStage()
     feedback: FeedbackStage = FeedbackStage()
+    audit: AuditStage = AuditStage()
     dataset: DatasetStage = DatasetStage()
     training: TrainingStage = TrainingStage()
     evaluation: EvaluationStage = EvaluationStage()

@@ -10,7 +10,7 @@ from rlhf.progress import duration
 if TYPE_CHECKING:
     from rlhf.cli.meter import Meter
     from rlhf.runs import Pending
-    from state.records import RunReport
+    from state.records import Estimated, RunReport
 
 Line = tuple[str, str]
 """A heading (empty: goes on below the one before) and its text."""
@@ -41,6 +41,7 @@ def _lines(report: "RunReport") -> Iterator[Line]:
         yield "generation", f"{text} (round {report.round})"
     if stages.feedback.num_feedback:
         yield "feedback", _feedback(report)
+    yield from _audit(report)
     if stages.dataset.path or stages.dataset.dropped:
         yield "dataset", f"{stages.dataset.num_examples} pairs in {stages.dataset.path}"
     if stages.dataset.dropped:
@@ -85,6 +86,29 @@ def _feedback(report: "RunReport") -> str:
     if stage.num_review:
         parts.append(f"{stage.num_review} for review")
     return ", ".join(parts)
+
+
+def _audit(report: "RunReport") -> Iterator[Line]:
+    stage = report.stages.audit
+    if not stage.num_drawn:
+        return
+    if stage.mean_score and stage.accepted_share:
+        asked = f"people on {stage.num_answered} of {stage.num_responses} responses, drawn at random"
+        score, share = _points(stage.mean_score), _percent(stage.accepted_share)
+        yield "audit", f"{asked}: score {score}, accepted {share}"
+        if stage.judges_mean_score and stage.judges_accepted_share:
+            score, share = _points(stage.judges_mean_score), _percent(stage.judges_accepted_share)
+            yield "", f"the judges alone: score {score}, accepted {share}"
+    if stage.note:
+        yield ("" if stage.mean_score else "audit"), stage.note
+
+
+def _points(found: "Estimated") -> str:
+    return f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}]"
+
+
+def _percent(found: "Estimated") -> str:
+    return f"{found.value:.0%} [{found.low:.0%}, {found.high:.0%}]"
 
 
 def _evaluation(report: "RunReport") -> Iterator[Line]:

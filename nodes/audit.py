@@ -1,0 +1,96 @@
+"""What a few random answers of people say about all responses of a round, beside what the judges say."""
+
+from collections.abc import Sequence
+
+from nodes.accept import AUDIT, score_of
+from state.audits import Audited
+from state.ledger import Ledger
+from state.records import AuditStage, Estimated, RunReport
+from state.report import run_report
+from state.settings import Settings
+from training.prediction_powered import (
+    MIN_LABELS,
+    Estimate,
+    plain_mean,
+    plain_share,
+    powered_mean,
+    powered_share,
+)
+
+
+def full_report(ledger: Ledger, run_id: str) -> RunReport:
+    """The run's report with what its audit says; InputError if there is no such run."""
+    report = run_report(ledger, run_id)
+    stage = audit_stage(ledger.audited(run_id, max(report.round, 1)), ledger.run(run_id).settings)
+    return report.model_copy(update={"stages": report.stages.model_copy(update={"audit": stage})})
+
+
+def audit_stage(responses: Sequence[Audited], settings: Settings) -> AuditStage:
+    """The judges' and the people's mean score and acceptance, from the answers to the random sample alone.
+
+    Responses that people were asked about because of their score are no random sample: their answers count
+    nowhere here. With review.mode = "all" the figures are people's own, once everything is answered.
+    """
+    scored = {row.response_key: row for row in responses if row.score is not None}
+    scores = [row.score for row in scored.values() if row.score is not None]
+    judges = AuditStage(
+        num_responses=len(scored),
+        judges_mean_score=_points(plain_mean(scores)) if len(scores) > 1 else None,
+        judges_accepted_share=_share(plain_share([row.acceptable for row in scored.values()]))
+        if scored
+        else None,
+    )
+    if settings.review.mode == "off":
+        return judges.model_copy(update={"note": "Review is off: nobody audits."})
+    everything = settings.review.mode == "all"
+    drawn = [row for row in scored.values() if everything or AUDIT in row.reasons]
+    labels = {row.response_key: label for row in drawn if (label := _label(row)) is not None}
+    note = _note(len(drawn), len(labels), everything=everything)
+    stage = judges.model_copy(
+        update={"num_drawn": len(drawn), "num_answered": len(labels), "note": note},
+    )
+    if len(labels) < (len(drawn) if everything else MIN_LABELS) or len(labels) < 2:
+        return stage
+    told = [scored[key] for key in labels]
+    rest = [row for key, row in scored.items() if key not in labels]
+    threshold = settings.acceptance.min_score_acceptable
+    score = powered_mean(
+        list(labels.values()), [row.score or 0.0 for row in told], [row.score or 0.0 for row in rest]
+    )
+    # An approval leaves the judges' word as it is, veto and all; a person's own rating decides by its score.
+    accepted = [
+        row.acceptable if row.decision == "approve" else labels[row.response_key] >= threshold for row in told
+    ]
+    share = powered_share(accepted, [row.acceptable for row in told], [row.acceptable for row in rest])
+    return stage.model_copy(update={"mean_score": _points(score), "accepted_share": _share(share)})
+
+
+def _label(row: Audited) -> float | None:
+    """What the person says of the response, points of 100; None without an answer."""
+    if row.decision is None:
+        return None
+    return row.score if row.decision == "approve" else score_of(1 if row.rating is None else row.rating)
+
+
+def _note(drawn: int, answered: int, *, everything: bool) -> str:
+    waiting = drawn - answered
+    if everything:
+        return f"Every response is reviewed; still to be answered: {waiting}." if waiting else ""
+    missing = MIN_LABELS - answered
+    if missing <= 0:
+        return f"{waiting} of the random sample still wait for an answer." if waiting else ""
+    plural = "answers are" if missing > 1 else "answer is"
+    needed = f"{missing} more audit {plural} needed for people's figures"
+    if missing <= waiting:
+        return f"{needed}; {waiting} responses wait for one."
+    way = "raise review.audit_fraction or make more responses"
+    return f"{needed}, but only {waiting} of the random sample wait for one: {way}."
+
+
+def _points(found: Estimate) -> Estimated:
+    low, high = max(0.0, found.low), min(100.0, found.high)
+    return Estimated(value=round(found.mean, 4), low=round(low, 4), high=round(high, 4))
+
+
+def _share(found: Estimate) -> Estimated:
+    return Estimated(value=round(found.mean, 4), low=round(found.low, 4), high=round(found.high, 4))
