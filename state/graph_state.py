@@ -127,6 +127,10 @@ class JudgeOutput(TypedDict, total=False):
     task_type: str
     """Rubric pack the response is judged by."""
     overall_score: float | None
+    raw_overall_score: float | None
+    """The score before calibration."""
+    calibration: str | None
+    """Key of the calibration in the ledger; None where none was applied."""
     rating: int | None
     is_acceptable: bool
     is_chosen: bool

@@ -144,6 +144,24 @@ stages = Table(
     Column("body", JSON, nullable=False),
 )
 
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("judge", KEY, nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+    # To the microsecond, as for batches: the newest of a judge's calibrations counts.
+    Column("created_at", DateTime(timezone=True), default=lambda: datetime.now(UTC), nullable=False),
+)
+
+run_calibrations = Table(
+    "run_calibrations",
+    metadata,
+    Column("run_id", RUN, primary_key=True),
+    Column("judge", KEY, primary_key=True),
+    Column("calibration_key", KEY),
+)
+
 batches = Table(
     "batches",
     metadata,
