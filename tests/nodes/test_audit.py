@@ -125,7 +125,8 @@ def test_responses_without_a_score_are_left_out() -> None:
 def test_who_is_drawn_has_nothing_to_do_with_scores_and_comes_near_the_share(seed: int, share: float) -> None:
     rules = settings(review={"audit_fraction": share, "score_band": 0.0}, pipeline={"seed": seed})
     scores = random.Random(seed)
-    drawn, others = [], []
+    drawn: list[float] = []
+    others: list[float] = []
     for number in range(1500):
         score = scores.uniform(0, 100)
         result = accepted(feedback(score), rules, response_id(number))
