@@ -40,8 +40,8 @@ _STEP_LEAD: Final = re.compile(
     r"(?:(?:next|first|immediate) steps?:?\s|(?:next|first|second|third|then|finally|lastly|afterwards|also|"
     r"now|"
     r"please|owner:? [A-Z]\w+(?: [A-Z]\w+)?|"
-    r"step \d{1,2}|week \d{1,2}|day \d{1,3}|phase \d|(?:by|on|until|"
-    r"in) (?:[A-Z]\w+)(?: \d{1,2})?)[\s,:.–-]{1,3}|"
+    r"step \d{1,2}|week \d{1,2}|day \d{1,3}|phase \d|"
+    r"(?:by|on|until|in|before|after|within|from|\d{1,2}) [^,.!?\n]{2,40}(?=,))[\s,:.–-]{1,3}|"
     r"(?:we|you|the team|they|it) (?:will|should|must|need to|can|have to)\s(?:also |then |now )?"
     r"|(?:it is|it's) (?:important|essential|best) to\s|to do:?\s|action:?\s|[*_]{1,2})+",
     re.IGNORECASE,
@@ -49,7 +49,8 @@ _STEP_LEAD: Final = re.compile(
 _ACTOR: Final = re.compile(
     r"(?:(?i:the|our|your|a) (?:[\w-]{1,20} ){0,2}(?i:team|manager|lead|director|analyst|buyer|planner|"
     r"officer|agency|"
-    r"owner|specialist|coordinator)|[A-Z][a-zà-ÿ'’]{1,20}) (?P<verb>[a-z]{2,15}) "
+    r"owner|specialist|coordinator)|(?P<who>[A-Z][a-zà-ÿ'’]{1,20}))(?: (?:from|"
+    r"in) [\w-]{2,20})? (?P<verb>[a-z]{2,15}) "
 )
 _FIGURE: Final = re.compile(r"(?<![\w.])\d{1,15}(?:[.,]\d{1,6}){0,5}(?!\w)")
 _CALL: Final = re.compile(
@@ -147,7 +148,7 @@ def _step_start(sentence: Sentence, not_people: frozenset[str]) -> int | None:
     if len(rest) >= 3 and rest[0] in _VERBS:
         return start
     actor = _ACTOR.match(sentence.text, start)
-    if actor and actor["verb"] in ACTS and rest[0] not in not_people:
+    if actor and actor["verb"] in ACTS and (actor["who"] or "").lower() not in not_people:
         return start
     return None
 

@@ -20,9 +20,10 @@ DATE: Final = re.compile(
     rf"{_MONTH}(?: \d{{4}})?|"
     r"(?:every |each |next |on |by )?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|"
     rf"(?:week|day|month|phase|sprint|quarter) {_NUMBER}|"
-    rf"(?:in|within|after|for|every|over) (?:the )?(?:next |first |last )?(?:{_NUMBER}|a) (?:days?|weeks?|"
-    rf"months?|"
-    r"quarters?|hours?)|(?:this|next|each|every) (?:week|month|quarter|year)|"
+    rf"(?i:in|within|after|for|every|over) (?:the )?(?:next |first |last )?(?:{_NUMBER}|a) (?:business |"
+    rf"working )?"
+    rf"(?:days?|weeks?|months?|quarters?|hours?)|{_NUMBER} (?:days?|weeks?|months?) (?:before|after|from)|"
+    r"(?:this|next|each|every) (?:week|month|quarter|year)|"
     r"(?:today|tomorrow|weekly|monthly|quarterly|daily|Black Friday|Cyber Monday|Thanksgiving|Christmas|"
     r"Easter|"
     r"Prime Day|Labor Day|Memorial Day))(?!\w)"
@@ -40,11 +41,18 @@ _FIELD: Final = (
 )
 _PERSON: Final = r"[A-Z][a-zà-ÿ'’-]{1,20}(?: [A-Z][a-zà-ÿ'’-]{1,20})?"
 OWNER: Final = re.compile(
-    rf"(?<!\w)(?:(?i:{_FIELD} {_ROLE}s?)|(?i:owner|owned by|responsible|accountable|assigned to|led by|lead|"
+    rf"(?<!\w)(?:(?i:{_FIELD} {_ROLE}(?!s))|(?i:{_FIELD} (?:teams|managers|analysts|buyers|planners))|"
+    rf"(?i:owner|owned by|responsible|accountable|assigned to|led by|lead|"
     rf"in charge)"
     rf"\s?[:=]?\s(?:the )?(?:{_PERSON}|(?i:{_FIELD})(?! (?i:{_ROLE})))|(?i:responsible|accountable|"
     rf"assigned to|led by)|"
     r"(?i:our (?:team|buyer|agency|planner|analyst)|the agency|brand owner|product owner))(?!\w)"
+)
+
+
+_ACTING: Final = re.compile(
+    rf"(?:^|(?<=[.!?:;|,-] )|(?<=and )|(?<=\* )|(?<=\d\. )|(?<=\n))(?:[-*•] )?"
+    rf"(?P<who>[A-Z][a-zà-ÿ'’]{{1,20}}|{_FIELD})(?: (?:from|in) [\w-]{{2,20}})? (?P<verb>[a-z]{{2,15}}) "
 )
 
 
@@ -53,9 +61,3 @@ def owners_acting(text: str, acts: frozenset[str], not_people: frozenset[str]) -
     for match in _ACTING.finditer(text):
         if match["verb"].lower() in acts and match["who"].lower() not in not_people:
             yield match.span("who")
-
-
-_ACTING: Final = re.compile(
-    r"(?:^|(?<=[.!?:;|] )|(?<=, )|(?<=and )|(?<=- )|(?<=\* )|(?<=\d\. )|(?<=\n))(?:[-*•] )?"
-    r"(?P<who>[A-Z][a-zà-ÿ'’]{1,20}) (?P<verb>[a-z]{2,15}) "
-)
