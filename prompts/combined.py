@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prompts.messages import SHARED, Message, answer_order, answer_schema, fill, shared_values
-from prompts.neutralise import neutralise
+from prompts.neutralise import NEUTRALISING, neutralise
 from prompts.rubric import RubricPack
 
 _SYSTEM: Final = """\
@@ -47,7 +47,7 @@ _KEYS: Final = {
 }
 
 _LAYOUT: Final = "1"  # raise it when the code below changes what a judge sees
-_WORDING: Final = json.dumps([_SYSTEM, SHARED["full"], _DIMENSION, _ANSWER, _KEYS])
+_WORDING: Final = json.dumps([_SYSTEM, SHARED["full"], _DIMENSION, _ANSWER, _KEYS, NEUTRALISING])
 COMBINED_VERSION: Final[str] = f"{_LAYOUT}.{hashlib.sha256(_WORDING.encode()).hexdigest()[:12]}"
 
 

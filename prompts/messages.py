@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prompts.neutralise import neutralise
+from prompts.neutralise import NEUTRALISING, looks_like, neutralise
 from prompts.rubric import DimensionRubric, RubricPack
 
 Style = Literal["full", "compact"]
@@ -92,7 +92,7 @@ _KEYS: Final = {
 _COMPACT_LEVELS: Final = (0, 3, 5)
 
 _LAYOUT: Final = "1"  # raise it when the code below changes what a judge sees
-_WORDING: Final = json.dumps([_SYSTEM, SHARED, _DIMENSION, _ANSWER, _KEYS])
+_WORDING: Final = json.dumps([_SYSTEM, SHARED, _DIMENSION, _ANSWER, _KEYS, NEUTRALISING])
 TEMPLATE_VERSION: Final[str] = f"{_LAYOUT}.{hashlib.sha256(_WORDING.encode()).hexdigest()[:12]}"
 
 
@@ -181,9 +181,10 @@ def _code(*texts: str, digits: int) -> str:
     The same texts give the same code, so the shared part stays cached from dimension to dimension.
     """
     seed = "\x00".join(texts)
+    guesses = [looks_like(text).lower() for text in texts]
     while True:
         seed = hashlib.sha256(seed.encode()).hexdigest()
-        if not any(seed[:digits] in text for text in texts):
+        if not any(seed[:digits] in guess for guess in guesses):
             return seed[:digits]
 
 
