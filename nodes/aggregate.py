@@ -5,10 +5,12 @@ from typing import Protocol
 
 from langgraph.runtime import Runtime
 
+from nodes.calibration import calibration_for
 from nodes.panel import evidence_for, pack_for, settings_of
 from nodes.services import Services, in_thread
 from prompts.dimensions import DIMENSIONS
 from prompts.rubric import RubricPack
+from state.calibrations import Calibration, ScoreMap
 from state.graph_state import JudgeState, RunContext
 from state.records import DimensionFeedback, EvidenceNote, Feedback, ResponseRow, Verdict
 from state.settings import Settings
@@ -41,7 +43,8 @@ def _feedback(services: Services, state: JudgeState, runtime: Runtime[RunContext
         verdict.dimension: verdict for verdict in services.ledger.verdicts(state["verdicts"].values())
     }
     pack = pack_for(response.task_type)
-    return aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, settings)
+    calibration = calibration_for(services, state.get("run_id"), response.task_type, settings)
+    return aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, settings, calibration)
 
 
 def aggregate_verdicts(
@@ -50,22 +53,32 @@ def aggregate_verdicts(
     evidence: Mapping[str, Graded],
     pack: RubricPack,
     settings: Settings,
+    calibration: Calibration | None = None,
 ) -> Feedback:
     """Weighted mean over the scored dimensions (0–100), coverage and confidence as shares of weight (0–1).
 
-    A failed dimension gives no number: it lowers coverage and nothing is put in its place.
+    A failed dimension gives no number: it lowers coverage and nothing is put in its place. The maps of
+    `calibration` (nodes.calibration) come after evidence and its caps; no map lifts a cap or a veto.
     """
     weights = settings.acceptance.weights or pack.weights
     dimensions = {
-        name: _dimension(verdicts.get(name), evidence[name], settings.judge.evidence_weight)
+        name: _calibrated(
+            _dimension(verdicts.get(name), evidence[name], settings.judge.evidence_weight),
+            calibration.dimensions.get(name) if calibration else None,
+        )
         for name in DIMENSIONS
     }
     scored = {name: part for name, part in dimensions.items() if part.score is not None}
     covered = sum(weights[name] for name in scored)
-    overall = confidence = None
+    overall = raw = confidence = None
     if covered > 0:
         overall = sum(weights[name] * (part.score or 0.0) for name, part in scored.items()) / covered
+        raw = sum(weights[name] * (_raw(part) or 0.0) for name, part in scored.items()) / covered
         confidence = sum(weights[name] * (part.confidence or 0.0) for name, part in scored.items()) / covered
+    overall_map = calibration.overall_map(weights) if calibration else None
+    if overall is not None and overall_map is not None:
+        overall = overall_map(overall)
+    changed = overall_map is not None or any(part.raw_score is not None for part in scored.values())
     told = [verdicts[name] for name in scored]
     return Feedback(
         prompt=response.prompt,
@@ -74,8 +87,10 @@ def aggregate_verdicts(
         response_id=response.key,
         task_type=response.task_type,
         overall_score=_rounded(overall),
+        raw_overall_score=_rounded(raw) if changed else None,
+        calibration=calibration.key if calibration and changed else None,
         vetoed=any(
-            pack.dimensions[name].veto and part.score is not None and part.score < VETO_BELOW
+            pack.dimensions[name].veto and min(part.score or 0.0, _raw(part) or 0.0) < VETO_BELOW
             for name, part in scored.items()
         ),
         confidence=_rounded(confidence),
@@ -106,6 +121,19 @@ def _dimension(verdict: Verdict | None, evidence: Graded, evidence_weight: float
         evidence_score=score,
         evidence_cap=cap,
     )
+
+
+def _calibrated(part: DimensionFeedback, score_map: ScoreMap | None) -> DimensionFeedback:
+    if part.score is None or score_map is None:
+        return part
+    score = score_map(part.score)
+    if part.evidence_cap is not None:
+        score = min(score, part.evidence_cap)
+    return part.model_copy(update={"score": _rounded(score), "raw_score": part.score})
+
+
+def _raw(part: DimensionFeedback) -> float | None:
+    return part.score if part.raw_score is None else part.raw_score
 
 
 def blended(score: float, evidence: Graded, evidence_weight: float) -> float:

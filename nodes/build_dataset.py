@@ -59,7 +59,7 @@ def _built(services: Services, run_id: str, round: int) -> DatasetStage:
         Path(run.settings.pipeline.dataset_dir),
         run.adapter_name,
         [_row(pair, responses) for pair in pairs],
-        _manifest(run, round, responses, reviews, dropped, len(by_prompt)),
+        _manifest(run, round, responses, feedback, reviews, dropped, len(by_prompt)),
     )
     stage = DatasetStage(path=str(path), num_examples=len(pairs), dropped=dropped)
     ledger.set_stage(run_id, round, "dataset", stage)
@@ -110,6 +110,7 @@ def _manifest(
     run: RunRow,
     round: int,
     responses: Mapping[str, ResponseRow],
+    feedback: Mapping[str, Feedback],
     reviews: Mapping[str, Review],
     dropped: Mapping[str, int],
     num_prompts: int,
@@ -125,6 +126,7 @@ def _manifest(
         "judge": {
             "model": run.settings.judge.model,
             "template_version": template_version(run.settings.judge),
+            "calibrations": sorted({entry.calibration for entry in feedback.values() if entry.calibration}),
         },
         "rubric_versions": {name: pack_for(name).version for name in task_types},
         "num_prompts": num_prompts,
