@@ -44,6 +44,7 @@ serve: $(READY) ## Serve both graphs for Studio and the SDK on 127.0.0.1
 	$(BIN)/rlhf serve
 
 benchmarks: $(READY) ## Print the figures the README states
+	$(BIN)/python -m benchmarks.evidence
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.growth
 

@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--mistakes", action="store_true", help="name the mistakes on the half that was seen")
     parser.add_argument("--seen-only", action="store_true", help="leave the held-back half and seed alone")
     parser.add_argument(
-        "--judge", action="store_true", help="ask the embedded judge too (about 7 s per pair)"
+        "--judge", action="store_true", help="ask the embedded judge too (about 7 to 14 s per pair)"
     )
-    parser.add_argument("--limit", type=int, default=28, help="held-back pairs the judge ranks")
+    parser.add_argument("--limit", type=int, default=20, help="held-back pairs the judge ranks")
     options = parser.parse_args(arguments)
     fine = print_cases([case for case in cases() if not case.held_back], "seen", options.mistakes)
     if not options.seen_only:
@@ -89,17 +89,26 @@ async def print_judge(pairs: Sequence[Pair]) -> bool:
 
     Raw is the same rubric without checks and caps: the judge is told nothing and nothing is blended in.
     """
-    wins = {
-        "raw": await _won(pairs, _RAW, evidence_weight=0.0),
-        "with evidence": await _won(pairs, "budgeting", evidence_weight=None),
-    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_raw_pack(folder / f"{_RAW}.yaml")
+        os.environ["RLHF_RUBRICS"] = name
+        try:
+            wins = {
+                "raw": await _won(pairs, folder, _RAW, evidence_weight=0.0),
+                "with evidence": await _won(pairs, folder, "budgeting", evidence_weight=None),
+            }
+        finally:
+            del os.environ["RLHF_RUBRICS"]
     print(f"\npairs made by program, held-back seed: the embedded judge, {len(pairs)} pairs")
     for name, won in wins.items():
         print(f"  {name:<22} {sum(won) / len(won):>6.3f}")
     return sum(wins["with evidence"]) / len(pairs) >= WANTED
 
 
-async def _won(pairs: Sequence[Pair], task_type: str, evidence_weight: float | None) -> list[float]:
+async def _won(
+    pairs: Sequence[Pair], folder: Path, task_type: str, evidence_weight: float | None
+) -> list[float]:
     """For each pair 1 if the better response is scored higher, 0 if lower, 0.5 for a tie."""
     from nodes.services import Services
     from rlhf.judging import judged
@@ -108,21 +117,20 @@ async def _won(pairs: Sequence[Pair], task_type: str, evidence_weight: float | N
 
     settings = load_recipe("local")
     weight = settings.judge.evidence_weight if evidence_weight is None else evidence_weight
-    with tempfile.TemporaryDirectory() as folder:
-        _write_raw_pack(Path(folder) / f"{_RAW}.yaml")
-        os.environ["RLHF_RUBRICS"] = folder
-        storage = {name: f"sqlite:///{folder}/{name}.sqlite" for name in ("ledger_url", "checkpoint_url")}
-        changes = {"storage": storage, "judge": {"evidence_weight": weight}}
-        services = Services(settings.replace(changes, "benchmark"))
-        items = [
-            (parse_prompt({"prompt": p.brief.prompt, "context": p.brief.context}, task_type, "pair"), text)
-            for p in pairs
-            for text in (p.better, p.worse)
-        ]
-        try:
-            scores = [feedback.overall_score async for feedback in judged(services, items)]
-        finally:
-            services.close()
+    storage = {
+        name: f"sqlite:///{folder}/{task_type}-{name}.sqlite" for name in ("ledger_url", "checkpoint_url")
+    }
+    changes = {"storage": storage, "judge": {"evidence_weight": weight}}
+    services = Services(settings.replace(changes, "benchmark"))
+    items = [
+        (parse_prompt({"prompt": p.brief.prompt, "context": p.brief.context}, task_type, "pair"), text)
+        for p in pairs
+        for text in (p.better, p.worse)
+    ]
+    try:
+        scores = [feedback.overall_score async for feedback in judged(services, items)]
+    finally:
+        services.close()
     assert None not in scores, "a judgement failed"
     known = [score or 0.0 for score in scores]
     return [_win(better, worse) for better, worse in zip(known[::2], known[1::2], strict=True)]
