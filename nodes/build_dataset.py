@@ -1,6 +1,7 @@
 """Node `build_dataset`: pairs from the round's feedback and people's decisions, as a versioned dataset."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from langgraph.config import get_stream_writer
@@ -37,33 +38,58 @@ async def build_dataset(
 def _built(services: Services, run_id: str, round: int) -> DatasetStage:
     run, ledger = services.run(run_id), services.ledger
     known = ledger.stage(run_id, round, "dataset", DatasetStage)
-    if known is not None and known.path is not None and Path(known.path).exists():
+    if known is not None and known.path is not None and not known.provisional and Path(known.path).exists():
         return known
     samples = [s for s in ledger.samples(run_id, "policy", round) if s.response_key is not None]
-    keys = [sample.response_key for sample in samples if sample.response_key is not None]
-    responses, feedback, reviews = (
-        ledger.responses(keys),
-        ledger.feedback(run_id, keys),
-        ledger.reviews(run_id),
-    )
-    candidates: dict[str, dict[str, Candidate]] = {}
-    for sample, key in zip(samples, keys, strict=True):
-        candidate = _candidate(responses[key], feedback.get(key), reviews.get(key))
-        candidates.setdefault(sample.prompt_key, {})[key] = candidate
-    by_prompt = {prompt: list(found.values()) for prompt, found in candidates.items()}
-    pairs, dropped = select_pairs(by_prompt, _rules(run), _fits(run, responses))
+    by_prompt: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample.response_key is not None:
+            by_prompt.setdefault(sample.prompt_key, []).append(sample.response_key)
+    keys = [key for found in by_prompt.values() for key in found]
+    judged = Judged(by_prompt, ledger.responses(keys), ledger.feedback(run_id, keys), ledger.reviews(run_id))
+    pairs, dropped = pairs_of(run, judged)
     if not pairs:
-        raise DatasetError(_nothing_left(dropped, len(by_prompt)))
-    ledger.add_pairs(run_id, round, [(p.chosen.key, p.rejected.key, p.margin) for p in pairs])
+        raise DatasetError(nothing_left(dropped, len(by_prompt)))
+    ledger.set_pairs(run_id, round, [(p.chosen.key, p.rejected.key, p.margin) for p in pairs])
+    stage = written(run, round, judged, pairs, dropped)
+    ledger.set_stage(run_id, round, "dataset", stage)
+    return stage
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What pairs are selected from; all but `by_prompt` by response key."""
+
+    by_prompt: Mapping[str, Sequence[str]]
+    """Keys of each prompt's responses, by prompt key; both in the order of the run."""
+    responses: Mapping[str, ResponseRow]
+    feedback: Mapping[str, Feedback]
+    reviews: Mapping[str, Review]
+
+
+def pairs_of(run: RunRow, judged: Judged) -> tuple[list[Pair], dict[str, int]]:
+    """The pairs by the run's settings, and what took how many prompts or pairs."""
+    candidates = {
+        prompt: [
+            _candidate(judged.responses[key], judged.feedback.get(key), judged.reviews.get(key))
+            for key in dict.fromkeys(keys)
+        ]
+        for prompt, keys in judged.by_prompt.items()
+    }
+    return select_pairs(candidates, _rules(run), _fits(run, judged.responses))
+
+
+def written(
+    run: RunRow, round: int, judged: Judged, pairs: Sequence[Pair], dropped: Mapping[str, int], **told: object
+) -> DatasetStage:
+    """Write the pairs as a dataset; `told` goes into its manifest. Raises DatasetError."""
     path = write_dataset(
         Path(run.settings.pipeline.dataset_dir),
         run.adapter_name,
-        [_row(pair, responses) for pair in pairs],
-        _manifest(run, round, responses, feedback, reviews, dropped, len(by_prompt)),
+        [_row(pair, judged.responses) for pair in pairs],
+        {**_manifest(run, round, judged, dropped), **told},
     )
-    stage = DatasetStage(path=str(path), num_examples=len(pairs), dropped=dropped)
-    ledger.set_stage(run_id, round, "dataset", stage)
-    return stage
+    return DatasetStage(path=str(path), num_examples=len(pairs), dropped=dict(dropped))
 
 
 def _candidate(response: ResponseRow, feedback: Feedback | None, review: Review | None) -> Candidate:
@@ -106,16 +132,8 @@ def _row(pair: Pair, responses: Mapping[str, ResponseRow]) -> Row:
     )
 
 
-def _manifest(
-    run: RunRow,
-    round: int,
-    responses: Mapping[str, ResponseRow],
-    feedback: Mapping[str, Feedback],
-    reviews: Mapping[str, Review],
-    dropped: Mapping[str, int],
-    num_prompts: int,
-) -> dict[str, object]:
-    task_types = sorted({response.task_type for response in responses.values()})
+def _manifest(run: RunRow, round: int, judged: Judged, dropped: Mapping[str, int]) -> dict[str, object]:
+    task_types = sorted({response.task_type for response in judged.responses.values()})
     return {
         "run_id": run.run_id,
         "round": round,
@@ -126,17 +144,20 @@ def _manifest(
         "judge": {
             "model": run.settings.judge.model,
             "template_version": template_version(run.settings.judge),
-            "calibrations": sorted({entry.calibration for entry in feedback.values() if entry.calibration}),
+            "calibrations": sorted(
+                {entry.calibration for entry in judged.feedback.values() if entry.calibration}
+            ),
         },
         "rubric_versions": {name: pack_for(name).version for name in task_types},
-        "num_prompts": num_prompts,
-        "num_responses": len(responses),
-        "num_reviews": len(reviews),
+        "num_prompts": len(judged.by_prompt),
+        "num_responses": len(judged.responses),
+        "num_reviews": len(judged.reviews),
         "dropped": dict(dropped),
     }
 
 
-def _nothing_left(dropped: Mapping[str, int], num_prompts: int) -> str:
+def nothing_left(dropped: Mapping[str, int], num_prompts: int) -> str:
+    """Why there is no pair, and what helps."""
     counted = ", ".join(f"{reason} {count}" for reason, count in dropped.items())
     worst = max(dropped, key=lambda reason: dropped[reason])
     remedy = REMEDIES[worst]

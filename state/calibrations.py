@@ -151,6 +151,14 @@ class Calibrations:
                 known = connection.execute(_chosen(run_id, judge)).one()
         return None if known.calibration_key is None else self.get(known.calibration_key)
 
+    def kept(self, run_id: str, judge: JudgeVersion) -> Calibration | None:
+        """The one `of_run` would give, without settling it for the run."""
+        with self._database.reading() as connection:
+            known = connection.execute(_chosen(run_id, judge)).first()
+        if known is None:
+            return self.newest(judge)
+        return None if known.calibration_key is None else self.get(known.calibration_key)
+
     def used_by(self, run_id: str) -> list[str]:
         """Keys of the calibrations that the run uses."""
         query = sa.select(t.run_calibrations.c.calibration_key).where(

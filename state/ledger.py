@@ -30,6 +30,7 @@ from state.records import (
 )
 from state.settings import Settings
 from state.totals import Totals, spent, totals
+from state.versions import Versions
 
 _Record = TypeVar("_Record", bound=BaseModel)
 Policy = Literal["policy", "baseline", "adapter"]
@@ -359,17 +360,15 @@ class Ledger:
 
     # --- results ------------------------------------------------------------------------------
 
-    def add_pairs(self, run_id: str, round: int, rows: Iterable[tuple[str, str, float]]) -> None:
-        """Keep pairs given as (chosen response key, rejected response key, margin in points)."""
+    def set_pairs(self, run_id: str, round: int, rows: Iterable[tuple[str, str, float]]) -> None:
+        """Keep a round's pairs as (chosen key, rejected key, margin in points), in place of any old ones."""
+        new = [
+            {"run_id": run_id, "round": round, "chosen_key": c, "rejected_key": r, "margin": m}
+            for c, r, m in rows
+        ]
         with self._database.writing() as connection:
-            self._database.insert(
-                connection,
-                t.pairs,
-                [
-                    {"run_id": run_id, "round": round, "chosen_key": c, "rejected_key": r, "margin": m}
-                    for c, r, m in rows
-                ],
-            )
+            connection.execute(sa.delete(t.pairs).where(t.pairs.c.run_id == run_id, t.pairs.c.round == round))
+            self._database.insert(connection, t.pairs, new)
 
     def set_stage(self, run_id: str, round: int, stage: str, result: BaseModel) -> None:
         """Keep a stage's result; done anew, it replaces the old one."""
@@ -399,6 +398,11 @@ class Ledger:
     def calibrations(self) -> Calibrations:
         """Score maps and which run uses which."""
         return Calibrations(self._database)
+
+    @property
+    def versions(self) -> Versions:
+        """Runs derived from others."""
+        return Versions(self._database)
 
     @property
     def history(self) -> History:

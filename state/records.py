@@ -74,6 +74,9 @@ class Usage(Record):
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(**{name: getattr(self, name) - getattr(other, name) for name in Usage.model_fields})
+
     def shared_out(self, count: int) -> list["Usage"]:
         """`count` shares, as equal as whole numbers can be, that add up to this again."""
         parts = {name: divmod(getattr(self, name), count) for name in Usage.model_fields}
@@ -301,6 +304,8 @@ class DatasetStage(Record):
     path: str | None = None
     num_examples: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
+    provisional: bool = False
+    """Written while people were still asked: built anew from all their answers when the run goes on."""
 
 
 class TrainingStage(Record):

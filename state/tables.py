@@ -144,6 +144,29 @@ stages = Table(
     Column("body", JSON, nullable=False),
 )
 
+versions = Table(
+    "versions",
+    metadata,
+    Column("run_id", RUN, primary_key=True),
+    Column("base_run_id", RUN, nullable=False, index=True),
+    Column("base_round", Integer, nullable=False),
+    Column("changes", JSON, nullable=False),
+    _created(),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    # The run that judged the response; empty for a single judgement.
+    Column("run_id", RUN, primary_key=True),
+    Column("response_key", KEY, primary_key=True),
+    Column("trace_id", String(36), nullable=False),
+    # The judge graph's run within the trace.
+    Column("trace_run_id", String(36), nullable=False),
+    Column("project", Text, nullable=False),
+    _created(),
+)
+
 calibrations = Table(
     "calibrations",
     metadata,
