@@ -62,8 +62,9 @@ def allocate(response: str, facts: Facts, amounts: Sequence[Amount], mentions: S
     """The split as the response writes it; percentages are of the budget."""
     spent = [amount for amount in amounts if not is_aside(amount, response)]
     totals = [amount for amount in spent if _is_stated_total(amount, response, mentions)]
+    stated = set(totals)
     reader = Reader(response, facts)
-    for start, named, found in clauses(response, mentions, [a for a in spent if a not in totals]):
+    for start, named, found in clauses(response, mentions, [a for a in spent if a not in stated]):
         reader.read_clause(start, named, found)
     anchors = sorted((taken.mention for taken in reader.taken.values()), key=lambda mention: mention.start)
     reasons = _reason_words(response, anchors)

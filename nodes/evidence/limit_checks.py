@@ -83,11 +83,12 @@ def currency_kept(evidence: Evidence) -> Grade:
 
 def _spent(evidence: Evidence) -> list[Amount]:
     """The amounts of money that are to be spent."""
+    stated = set(evidence.split.totals)
     return [
         amount
         for amount in evidence.amounts
         if amount.kind == "money"
-        and amount not in evidence.split.totals
+        and amount not in stated
         and not is_aside(amount, evidence.response)
     ]
 
