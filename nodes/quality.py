@@ -43,6 +43,13 @@ def keep_round(ledger: Ledger, run_id: str, round: int) -> None:
         keep(ledger, key, f"{run_id} round {round}", task_type, part, DEFAULT_THRESHOLDS)
 
 
+def keep_round_again(ledger: Ledger, run_id: str, round: int) -> None:
+    """Measure a round whose feedback has changed anew, if it is in the history. Blocking."""
+    label = f"{run_id} round {round}"
+    if any(batch.quality.label == label for batch in ledger.history.batches()):
+        keep_round(ledger, run_id, round)
+
+
 def keep(
     ledger: Ledger,
     key: str,

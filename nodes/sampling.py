@@ -4,7 +4,7 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from langgraph.config import get_stream_writer
 
@@ -18,6 +18,9 @@ from state.keys import content_key, derived_seed, response_key
 from state.ledger import Policy, RunRow
 from state.records import PromptRow, SampleRow
 from training.generate import GenerateJob, GenerateTask, read_rows
+
+if TYPE_CHECKING:
+    from nodes.crews.lane import Patience
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,16 @@ class Plan:
         """What is not in the ledger yet, in a fixed order."""
         have = {(sample.prompt_key, sample.variation) for sample in there}
         return [(p, v) for p in self.prompts for v in range(self.variations) if (p.key, v) not in have]
+
+    def place(self, prompt: PromptRow, variation: int) -> SampleRow:
+        """A sample that is still to be made."""
+        return SampleRow(
+            prompt_key=prompt.key,
+            policy=self.policy,
+            round=self.round,
+            variation=variation,
+            response_key=None,
+        )
 
     @property
     def folder(self) -> str:
@@ -91,7 +104,7 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Source, st
         await _from_weights(services, run, plan, missing, source, stage)
     if missing and not isinstance(source, Weights):
         calls = 1 if isinstance(source, Endpoint) else 0
-        await _one_by_one(services, run, plan, missing, _writer(source), stage, calls)
+        await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage, calls)
     samples = await in_thread(present)
     if samples and all(row.response_key is None for row in samples):
         raise GenerationError(
@@ -117,7 +130,9 @@ async def _from_weights(
     folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
     result = await run_child("training.generate", job, folder, stage, f"{plan.policy} responses")
     texts = {(row.id, row.variation): row for row in await in_thread(read_rows, result)}
-    made = [_sample(plan, prompt, variation, texts[prompt.key, variation]) for prompt, variation in missing]
+    made = [
+        _sample(plan.place(prompt, variation), texts[prompt.key, variation]) for prompt, variation in missing
+    ]
     await in_thread(lambda: _keep(services, run, made, calls=0))
 
 
@@ -125,11 +140,11 @@ Write = Callable[[str, int], Awaitable[Made]]
 """From a prompt and a seed to its response."""
 
 
-def _writer(source: Endpoint | Function) -> Write:
+def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
     if isinstance(source, Endpoint):
         from nodes.chat import chat
 
-        return functools.partial(chat, source)
+        return functools.partial(chat, source, patience=patience)
     if source.respond is None:
         raise GenerationError(
             "The responses of this run come from a Python function: go on with it from there, with "
@@ -146,28 +161,57 @@ async def _one_by_one(
 
     async def one(prompt: PromptRow, variation: int) -> None:
         nonlocal done
-        seed = derived_seed(run.settings.pipeline.seed, plan.policy, plan.round, prompt.key, variation)
-        answer = await write(prompt.text, seed)
+        place = plan.place(prompt, variation)
+        answer = await write(prompt.text, _seed(run, place))
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
-        await in_thread(lambda: _keep(services, run, [_sample(plan, prompt, variation, answer)], calls))
+        await in_thread(lambda: _keep(services, run, [_sample(place, answer)], calls))
         done += 1
         tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
 
     await together(one(prompt, variation) for prompt, variation in missing)
 
 
-def _sample(plan: Plan, prompt: PromptRow, variation: int, made: Made) -> tuple[SampleRow, str]:
-    """The sample and its text. An empty text is a failed sample: there is nothing to judge."""
+async def sample_again(
+    services: Services,
+    run: RunRow,
+    failed: Sequence[SampleRow],
+    source: Endpoint,
+    tell: Callable[[int], None],
+) -> list[SampleRow]:
+    """Ask an endpoint once more for responses that it could not make; returns all of them as they are then.
+
+    `tell` hears how many are done. Raises EndpointError when the endpoint is down.
+    """
+    prompts = {row.key: row for row in await in_thread(services.ledger.prompts, run.run_id, "train")}
+    write = _writer(source, services.patience)
+    answered: list[SampleRow] = []
+
+    async def one(place: SampleRow) -> None:
+        row, text = _sample(place, await write(prompts[place.prompt_key].text, _seed(run, place)))
+        await in_thread(services.ledger.failures.answer, run.run_id, row, text, 1)
+        answered.append(row)
+        tell(len(answered))
+
+    await together(one(place) for place in failed)
+    return answered
+
+
+def _seed(run: RunRow, place: SampleRow) -> int:
+    return derived_seed(
+        run.settings.pipeline.seed, place.policy, place.round, place.prompt_key, place.variation
+    )
+
+
+def _sample(place: SampleRow, made: Made) -> tuple[SampleRow, str]:
+    """The sample in its place and its text. An empty text is a failed sample: there is nothing to judge."""
     error = made.error or (None if made.text.strip() else "the model returned an empty text")
-    row = SampleRow(
-        prompt_key=prompt.key,
-        policy=plan.policy,
-        round=plan.round,
-        variation=variation,
-        response_key=None if error else response_key(prompt.key, made.text),
-        error=error,
-        input_tokens=made.input_tokens,
-        output_tokens=made.output_tokens,
+    row = place.model_copy(
+        update={
+            "response_key": None if error else response_key(place.prompt_key, made.text),
+            "error": error,
+            "input_tokens": made.input_tokens,
+            "output_tokens": made.output_tokens,
+        }
     )
     return row, made.text
 

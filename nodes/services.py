@@ -15,6 +15,7 @@ from state.settings import Settings, choose_recipe
 
 if TYPE_CHECKING:
     from nodes.crews.embedded import EmbeddedServer
+    from nodes.crews.lane import Patience
     from nodes.crews.pool import CrewPool
 
 _P = ParamSpec("_P")
@@ -29,11 +30,13 @@ class Services:
     """The operator's side of a process. Safe to share between event loops and threads.
 
     Without `settings` the recipe comes from the environment (state.settings.choose_recipe) at first use.
+    `patience` is how long endpoints are borne with, the default one if left out.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, patience: "Patience | None" = None) -> None:
         self._lock = threading.RLock()
         self._settings = settings
+        self.patience = patience
         self._ledger: Ledger | None = None
         self._pool: CrewPool | None = None
         self._embedded: EmbeddedServer | None = None
@@ -64,7 +67,7 @@ class Services:
             if self._pool is None:
                 from nodes.crews.pool import CrewPool
 
-                self._pool = CrewPool(self.settings.judge.workers, self.home / "crews")
+                self._pool = CrewPool(self.settings.judge.workers, self.home / "crews", self.patience)
             return self._pool
 
     @property

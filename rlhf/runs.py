@@ -135,9 +135,7 @@ async def _driven(
         return waiting
     payload: Any = None
     if waiting is not None:
-        payload = Command(
-            resume={waiting.interrupt_id: {"decisions": [dict(answer) for answer in answers or ()]}}
-        )
+        payload = Command(resume={waiting.interrupt_id: {"decisions": _named(answers or (), waiting)}})
     elif answers:
         raise InputError(f"Run {run_id} waits for no one; go on with `rlhf resume {run_id}`.")
     elif before.created_at is None:
@@ -257,13 +255,24 @@ def _config(run_id: str) -> dict[str, Any]:
 
 
 async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending | None:
-    """What is still asked: an import may have answered some or all of it, and all answered is no wait."""
+    """What is still asked: an import or a retry may have settled some or all of it, and all settled is no wait."""
+    from nodes.review import ACTION, pending_reviews
+
     for interrupt in snapshot.interrupts:
-        answered = await asyncio.to_thread(services.ledger.reviews, run_id)
-        requests = [
-            request
-            for request in interrupt.value["action_requests"]
-            if request["args"].get("response_id") not in answered
-        ]
+        requests = interrupt.value["action_requests"]
+        if requests[0]["name"] == ACTION:
+            round = services.ledger.run(run_id).round
+            waiting = await asyncio.to_thread(pending_reviews, services.ledger, run_id, round)
+            requests = [request for request in requests if request["args"]["response_id"] in waiting]
         return Pending(interrupt.id, requests) if requests else None
     return None
+
+
+def _named(answers: Answers, waiting: Pending) -> list[dict[str, Any]]:
+    """The answers, each with the response it is about where only its position says so: the node's page may differ."""
+    named = [dict(answer) for answer in answers]
+    for answer, request in zip(named, waiting.requests, strict=False):
+        edited = (answer.get("edited_action") or {}).get("args", {})
+        if waiting.name == "review_response" and not (answer.get("response_id") or "response_id" in edited):
+            answer["response_id"] = request["args"]["response_id"]
+    return named

@@ -1,7 +1,7 @@
 """The database under the ledger: how it is opened, read and written, and how a row is written only once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,15 @@ class Database:
         changed = {name: statement.excluded[name] for name in row if name not in keys}
         where = None if unless is None else sa.not_(unless)
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where))
+
+    def add_up(
+        self, connection: sa.Connection, table: sa.Table, row: dict[str, Any], counters: Sequence[str]
+    ) -> None:
+        """Add the row, or its `counters` to those of the one with its primary key."""
+        keys = [column.name for column in table.primary_key]
+        statement = self._statement(table).values(row)
+        sums = {name: table.c[name] + statement.excluded[name] for name in counters}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums))
 
     def _statement(self, table: sa.Table) -> Any:
         # Both dialects spell "on conflict" the same way, but as separate classes.

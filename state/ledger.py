@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from state import tables as t
 from state.audits import Audited, audited
 from state.calibrations import Calibrations
+from state.canaries import Canaries
 from state.database import Database
 from state.errors import InputError, LedgerError
+from state.failures import Failures
 from state.history import History
 from state.records import (
     Feedback,
@@ -277,7 +279,7 @@ class Ledger:
         return None if body is None else Verdict.model_validate(body)
 
     def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool) -> None:
-        """Keep a verdict and what it cost the run; a scored verdict already there is left untouched."""
+        """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage."""
         row = {
             "key": verdict.key,
             "response_key": verdict.response_key,
@@ -292,8 +294,8 @@ class Ledger:
             if run_id is not None:
                 spent = Usage(cached=1) if cached else verdict.usage
                 usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
-                usage |= {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
-                self._database.insert(connection, t.run_verdicts, [usage])
+                asked = {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
+                self._database.add_up(connection, t.run_verdicts, asked | usage, list(usage))
 
     def verdicts(self, keys: Iterable[str]) -> list[Verdict]:
         """The verdicts with these keys that exist, scored or failed."""
@@ -398,6 +400,16 @@ class Ledger:
     def calibrations(self) -> Calibrations:
         """Score maps and which run uses which."""
         return Calibrations(self._database)
+
+    @property
+    def failures(self) -> Failures:
+        """What failed and may be asked again."""
+        return Failures(self._database)
+
+    @property
+    def canaries(self) -> Canaries:
+        """What judges gave to canaries."""
+        return Canaries(self._database)
 
     @property
     def versions(self) -> Versions:

@@ -313,6 +313,21 @@ class TrainingStage(Record):
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
+class CanaryStage(Record):
+    """What the judge of a run made of canaries: attacks that deserve next to nothing (prompts/canaries.py)."""
+
+    num_canaries: int = 0
+    """Canaries the judge is known to have been asked; 0: none, and `note` says why."""
+    num_scored: int = 0
+    highest: float | None = None
+    """Highest score, points of 100."""
+    above: list[str] = Field(default_factory=list)
+    """Those at or above their floor: each holds the adapter back."""
+    tolerated: list[str] = Field(default_factory=list)
+    """Above it too, but beyond evidence, in a recipe where the judge has the smaller say."""
+    note: str = ""
+
+
 class EvaluationStage(Record):
     verdict: Literal["ship", "hold"] | None = None
     win_rate: float | None = None
@@ -326,6 +341,7 @@ class EvaluationStage(Record):
     length_ratio: float | None = None
     dimensions: dict[str, float] = Field(default_factory=dict)
     """Mean change per dimension, points of 100."""
+    canaries: CanaryStage = CanaryStage()
 
 
 class DeploymentStage(Record):

@@ -2,10 +2,12 @@
 
 from rlhf.cli import (
     run,
+    retry,
     review,
     people,
     show,
     judge,
+    canaries,
     compare,
     monitor,
     datasets,
