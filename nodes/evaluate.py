@@ -1,6 +1,7 @@
 """Node `evaluate`: baseline against adapter on the held-out prompts, judged by the same panel."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from langgraph.config import get_stream_writer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from nodes.canaries import run_canaries
 from nodes.generate import starting_adapter
 from nodes.sampling import Plan, Weights, sample
 from nodes.services import Services, in_thread
@@ -23,14 +25,17 @@ Panel = CompiledStateGraph[Any, RunContext, Any, Any]
 async def evaluate(
     state: PipelineState, runtime: Runtime[RunContext], *, services: Services, panel: Panel
 ) -> PipelineState:
-    """Sample both models, judge what is not judged yet, and decide ship or hold.
+    """Sample both models, judge what is not judged yet, hold the judge against canaries, and decide ship or hold.
 
     The baseline is what the run started from: the base model, with the adapter the recipe starts from.
     """
     run = await in_thread(services.run, state["run_id"])
     prompts = await in_thread(lambda: services.ledger.prompts(run.run_id, "held_out"))
+    ask = partial(_judge_missing, services, run, panel)
     if not prompts:
-        result = EvaluationStage(verdict="hold", reasons=["no prompts are held out, so nothing is proved"])
+        canaries, objections = await run_canaries(services, run, ask)
+        reasons = ["no prompts are held out, so nothing is proved", *objections]
+        result = EvaluationStage(verdict="hold", reasons=reasons, canaries=canaries)
     else:
         variations = run.settings.pipeline.num_held_out_variations
         before, after = await in_thread(_contestants, services, run, state["round"])
@@ -38,8 +43,10 @@ async def evaluate(
         adapter = await sample(
             services, run, Plan("adapter", state["round"], prompts, variations), after, "evaluation"
         )
-        await _judge_missing(services, run, [*baseline, *adapter], panel)
-        result = await in_thread(_compared, services, run, baseline, adapter)
+        await ask([row.response_key for row in (*baseline, *adapter) if row.response_key])
+        canaries, objections = await run_canaries(services, run, ask)
+        compared = await in_thread(_compared, services, run, baseline, adapter, objections)
+        result = compared.model_copy(update={"canaries": canaries})
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "evaluation", result))
     return {}
 
@@ -52,12 +59,10 @@ def _contestants(services: Services, run: RunRow, round: int) -> tuple[Weights, 
     return Weights(base, starting_adapter(run.settings)), Weights(base, Path(trained.adapter_path))
 
 
-async def _judge_missing(services: Services, run: RunRow, samples: Sequence[SampleRow], panel: Panel) -> None:
+async def _judge_missing(services: Services, run: RunRow, panel: Panel, keys: Sequence[str]) -> None:
     """Send every response without feedback through the panel; all at once, the crew pool bounds what runs."""
     judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
-    waiting = list(
-        dict.fromkeys(s.response_key for s in samples if s.response_key and s.response_key not in judged)
-    )
+    waiting = list(dict.fromkeys(key for key in keys if key not in judged))
     tell = get_stream_writer()
     done = 0
 
@@ -71,11 +76,15 @@ async def _judge_missing(services: Services, run: RunRow, samples: Sequence[Samp
 
 
 def _compared(
-    services: Services, run: RunRow, baseline: Sequence[SampleRow], adapter: Sequence[SampleRow]
+    services: Services,
+    run: RunRow,
+    baseline: Sequence[SampleRow],
+    adapter: Sequence[SampleRow],
+    objections: Sequence[str],
 ) -> EvaluationStage:
     before, after = (_judged(services, run, samples) for samples in (baseline, adapter))
     comparison = compare(before, after, run.settings.pipeline.seed)
-    verdict, reasons = decide(comparison)
+    verdict, reasons = decide(comparison, objections)
     if comparison is None:
         return EvaluationStage(verdict=verdict, reasons=reasons)
     return EvaluationStage(

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
-from prompts.strict_yaml import Lines, RubricError, read_yaml
+from prompts.strict_yaml import RubricError, first_mistake, read_yaml
 
 __all__ = [
     "CapSpec",
@@ -206,7 +206,7 @@ def _parse(content: bytes, source: str, task_type: str, known_checks: frozenset[
     try:
         pack = RubricPack.model_validate(data)
     except ValidationError as error:
-        raise RubricError(_first_mistake(error, lines, source)) from error
+        raise RubricError(first_mistake(error, lines, source)) from error
     if pack.task_type != task_type:
         line = lines.of(("task_type",))
         raise RubricError(
@@ -232,23 +232,3 @@ def _check_names(pack: RubricPack) -> Iterator[tuple[tuple[str | int, ...], str]
         ):
             for index, name in enumerate(names):
                 yield ("dimensions", dimension, key, index, "name"), name
-
-
-def _first_mistake(error: ValidationError, lines: Lines, source: str) -> str:
-    """The most telling mistake in one line: an unknown key, else the one that stands first in the file."""
-    details = error.errors(include_url=False)
-    # a list with a bad item is also reported as too short: only the innermost report names the cause
-    inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
-    inner = [detail for detail in details if detail["loc"] not in inside]
-    detail = min(inner, key=lambda each: (each["type"] != "extra_forbidden", lines.of(each["loc"])))
-    line = lines.of(detail["loc"])
-    *parents, last = detail["loc"] or ("",)
-    match detail["type"]:
-        case "extra_forbidden":
-            where, what = parents, f"unknown key {last!r}"
-        case "missing":
-            where, what = parents, f"{last} is missing"
-        case _:
-            where, what = [*parents, last], detail["msg"].removeprefix("Value error, ")
-    path = ".".join(str(part) for part in where if part != "")
-    return f"{source}, line {line}: {path}: {what}" if path else f"{source}, line {line}: {what}"

@@ -4,6 +4,7 @@ import codecs
 from typing import Any, Final
 
 import yaml
+from pydantic import ValidationError
 
 MAX_BYTES: Final = 262_144
 MAX_DEPTH: Final = 12
@@ -12,7 +13,7 @@ Path = tuple[str | int, ...]
 
 
 class RubricError(Exception):
-    """A rubric pack cannot be used; the message names the file, the line and what is wrong."""
+    """A rubric pack or the set of canaries cannot be used; the message names the file, the line and what is wrong."""
 
 
 class Lines:
@@ -38,7 +39,7 @@ def read_yaml(content: bytes, source: str) -> tuple[Any, Lines]:
     more than one document, nesting deeper than 12 or more than 256 KiB.
     """
     if len(content) > MAX_BYTES:
-        raise RubricError(f"{source}: larger than {MAX_BYTES // 1024} KiB, which no rubric pack needs")
+        raise RubricError(f"{source}: larger than {MAX_BYTES // 1024} KiB, which no such file needs")
     try:
         text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -111,3 +112,23 @@ def _scalar(node: yaml.Node, loader: yaml.SafeLoader, source: str) -> Any:
         line = node.start_mark.line + 1
         what = f"{node.value[:40]!r} cannot be read; put it in quotes"
         raise RubricError(f"{source}, line {line}: {what}") from error
+
+
+def first_mistake(error: ValidationError, lines: Lines, source: str) -> str:
+    """The most telling mistake in one line: an unknown key, else the one that stands first in the file."""
+    details = error.errors(include_url=False)
+    # a list with a bad item is also reported as too short: only the innermost report names the cause
+    inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    inner = [detail for detail in details if detail["loc"] not in inside]
+    detail = min(inner, key=lambda each: (each["type"] != "extra_forbidden", lines.of(each["loc"])))
+    line = lines.of(detail["loc"])
+    *parents, last = detail["loc"] or ("",)
+    match detail["type"]:
+        case "extra_forbidden":
+            where, what = parents, f"unknown key {last!r}"
+        case "missing":
+            where, what = parents, f"{last} is missing"
+        case _:
+            where, what = [*parents, last], detail["msg"].removeprefix("Value error, ")
+    path = ".".join(str(part) for part in where if part != "")
+    return f"{source}, line {line}: {path}: {what}" if path else f"{source}, line {line}: {what}"

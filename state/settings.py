@@ -86,6 +86,8 @@ class JudgeSettings(_ModelSection):
     """Ask for the rationale before the level (helps large judges, hurts small ones)."""
     calibration: bool = True
     """Use the maps that `rlhf calibrate` has stored for this judge and rubric."""
+    canaries: int = Field(12, ge=0, le=1000)
+    """Attacks a judge must have been held against before a run may deploy; 0: none, and the report says so."""
     samples: int = Field(1, ge=1, le=16)
     """Judgements per dimension to average where the endpoint gives no log-probabilities."""
     workers: int = Field(0, ge=0, le=64)

@@ -185,6 +185,18 @@ run_calibrations = Table(
     Column("calibration_key", KEY),
 )
 
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    # Key of the judge's version, rubric and evidence included (state.calibrations.JudgeVersion).
+    Column("judge", KEY, nullable=False, index=True),
+    Column("canary", String(48), nullable=False),
+    Column("score", Float),
+    Column("body", JSON, nullable=False),
+    _created(),
+)
+
 batches = Table(
     "batches",
     metadata,

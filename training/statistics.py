@@ -99,12 +99,17 @@ def compare(before: Sequence[Judged], after: Sequence[Judged], seed: int) -> Com
     )
 
 
-def decide(comparison: Comparison | None) -> tuple[Literal["ship", "hold"], list[str]]:
-    """ship only when the improvement is proved and nothing else got worse; the reasons say what was found."""
+def decide(
+    comparison: Comparison | None, objections: Sequence[str] = ()
+) -> tuple[Literal["ship", "hold"], list[str]]:
+    """ship only when the improvement is proved and nothing else got worse; the reasons say what was found.
+
+    `objections` are reasons to hold that the comparison knows nothing of, such as a judge that canaries fooled.
+    """
     if comparison is None:
-        return "hold", ["no held-out prompt was scored for both models"]
+        return "hold", ["no held-out prompt was scored for both models", *objections]
     overall = comparison.overall
-    reasons = []
+    reasons = list(objections)
     if comparison.num_prompts < MIN_PROMPTS:
         reasons.append(f"{comparison.num_prompts} held-out prompts prove nothing: {MIN_PROMPTS} are needed")
     if overall.low <= 0:

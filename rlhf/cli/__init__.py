@@ -1,6 +1,6 @@
 """The command line. Commands import what they need when they run, so that `rlhf --help` is instant."""
 
-from rlhf.cli import (
+from rlhf.cli import (  # noqa: F401, I001 - in the help's order
     run,
     retry,
     review,
@@ -15,7 +15,7 @@ from rlhf.cli import (
     serve,
     doctor,
     recipe,
-)  # noqa: F401, I001 - in the help's order
+)
 from rlhf.cli.app import app
 
 __all__ = ["app", "main"]

@@ -10,7 +10,7 @@ from rlhf.progress import duration
 if TYPE_CHECKING:
     from rlhf.cli.meter import Meter
     from rlhf.runs import Pending
-    from state.records import Estimated, RunReport
+    from state.records import CanaryStage, Estimated, RunReport
 
 Line = tuple[str, str]
 """A heading (empty: goes on below the one before) and its text."""
@@ -125,7 +125,24 @@ def _evaluation(report: "RunReport") -> Iterator[Line]:
         yield "", ", ".join(part for part in (win_rate, length) if part)
     if stage.dimensions:
         yield "", ", ".join(f"{name} {change:+.1f}" for name, change in stage.dimensions.items())
+    if stage.canaries.num_canaries or stage.canaries.note:
+        yield "canaries", _canaries(stage.canaries)
     yield "verdict", f"{stage.verdict}{': ' if stage.reasons else ''}{'; '.join(stage.reasons)}"
+
+
+def _canaries(stage: "CanaryStage") -> str:
+    if not stage.num_canaries:
+        return stage.note
+    fooled = len(stage.above) + len(stage.tolerated)
+    missing = stage.num_canaries - stage.num_scored
+    parts = [
+        f"{stage.num_scored - fooled} of {stage.num_canaries} attacks on the judge stayed under their floor"
+    ]
+    if stage.highest is not None:
+        parts.append(f"highest {stage.highest:.1f}")
+    if missing:
+        parts.append(f"{missing} not scored")
+    return ", ".join(parts) + (f"; {stage.note}" if stage.note else "")
 
 
 def _next_steps(report: "RunReport", pending: "Pending | None") -> Iterator[str]:

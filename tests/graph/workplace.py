@@ -123,7 +123,7 @@ class Workplace:
         base_url = {"model": "vllm/scripted", "base_url": self.endpoint.base_url, "concurrency": 4}
         sections: dict[str, dict[str, Any]] = {
             "policy": {**base_url, "max_tokens": 16},
-            "judge": {**base_url, "workers": 1},
+            "judge": {**base_url, "workers": 1, "canaries": 0},
             "pipeline": {
                 "num_variations_per_prompt": 3,
                 "num_held_out_variations": 1,

@@ -63,7 +63,7 @@ def recipe(workplace: Path, endpoint: ScriptedEndpoint, tiny_model: Path) -> Pat
     path = workplace / "mine.toml"
     path.write_text(
         f"[policy]\n{section}max_tokens = 32\n"
-        f"[judge]\n{section}workers = 1\n"
+        f"[judge]\n{section}workers = 1\ncanaries = 0\n"
         "[pipeline]\nnum_variations_per_prompt = 3\n"
         "[review]\nscore_band = 20.0\n"
         '[dataset]\nselection = "margin"\nmin_margin = 5.0\nmax_length = 128\n'
