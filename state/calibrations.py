@@ -136,8 +136,8 @@ class Calibrations:
     def newest(self, judge: JudgeVersion) -> Calibration | None:
         """The judge's newest calibration."""
         with self._database.reading() as connection:
-            key = connection.execute(_newest(judge)).scalar()
-        return None if key is None else self.get(key)
+            newest = connection.execute(_newest(judge)).scalar()
+        return None if newest is None else self.get(newest)
 
     def of_run(self, run_id: str, judge: JudgeVersion) -> Calibration | None:
         """The calibration the run uses for this judge: what was newest when the run first asked, and that for good."""
@@ -168,7 +168,7 @@ class Calibrations:
             return sorted(connection.execute(query).scalars())
 
 
-def _newest(judge: JudgeVersion) -> sa.Select[tuple[str]]:
+def _newest(judge: JudgeVersion) -> sa.Select[str]:
     return (
         sa.select(t.calibrations.c.key)
         .where(t.calibrations.c.judge == judge.key)
@@ -177,7 +177,7 @@ def _newest(judge: JudgeVersion) -> sa.Select[tuple[str]]:
     )
 
 
-def _chosen(run_id: str, judge: JudgeVersion) -> sa.Select[tuple[str | None]]:
+def _chosen(run_id: str, judge: JudgeVersion) -> sa.Select[str | None]:
     return sa.select(t.run_calibrations.c.calibration_key).where(
         t.run_calibrations.c.run_id == run_id, t.run_calibrations.c.judge == judge.key
     )

@@ -29,7 +29,7 @@ def read_prompts(path: Path, default_task_type: str, notes: list[str] | None = N
     stands there twice is kept once, and `notes` collects a line about each. Raises InputError naming file
     and line for anything that cannot be used.
     """
-    return _prompts(_numbered(path), default_task_type, str(path), notes)
+    return _prompts(numbered_rows(path), default_task_type, str(path), notes)
 
 
 def parse_rows(rows: Sequence[object], default_task_type: str, where: str) -> list[PromptRow]:
@@ -42,7 +42,7 @@ def read_responses(path: Path, default_task_type: str) -> list[tuple[PromptRow, 
     """Finished responses to judge: rows as for prompts with `response` (or `output`) beside `prompt`."""
     packs = _task_types()
     found: list[tuple[PromptRow, str]] = []
-    for place, row in _numbered(path):
+    for place, row in numbered_rows(path):
         values = _object(place, row)
         prompt = _prompt_row(place, values, str(len(found) + 1), default_task_type, packs)
         text = values.get("response", values.get("output"))
@@ -60,13 +60,13 @@ def parse_prompt(row: object, default_task_type: str, where: str) -> PromptRow:
 def checked_text(place: str, name: str, text: object, *, may_be_empty: bool = False) -> str:
     """`text` if it is usable as `name`, else InputError."""
     if text is None:
-        _refuse(place, f"{name} is missing")
+        refuse(place, f"{name} is missing")
     if not isinstance(text, str):
-        _refuse(place, f"{name} must be text, not {_kind(text)}")
+        refuse(place, f"{name} must be text, not {_kind(text)}")
     if not may_be_empty and not text.strip():
-        _refuse(place, f"{name} is empty")
+        refuse(place, f"{name} is empty")
     if len(text) > MAX_CHARACTERS:
-        _refuse(place, f"{name} has {len(text):,} characters; the limit is {MAX_CHARACTERS:,}")
+        refuse(place, f"{name} has {len(text):,} characters; the limit is {MAX_CHARACTERS:,}")
     _check_characters(place, name, text)
     return text
 
@@ -84,7 +84,7 @@ def _prompts(
         ignored |= {str(name) for name in values} - {"prompt", "context", "task_type", "id"}
         prompt = _prompt_row(place, values, str(number), default_task_type, packs)
         if values.get("id") is not None and (first := ids.setdefault(prompt.id, place)) != place:
-            _refuse(place, f"the id {prompt.id!r} stands at {first} already")
+            refuse(place, f"the id {prompt.id!r} stands at {first} already")
         repeated += prompt.key in kept
         kept.setdefault(prompt.key, prompt)
     if not kept:
@@ -105,13 +105,13 @@ def _prompt_row(
     if task_type is None:
         task_type = default_task_type
     if not isinstance(task_type, str) or task_type not in packs:
-        _refuse(place, f"unknown task type {str(task_type)[:80]!r}; there are {', '.join(sorted(packs))}")
+        refuse(place, f"unknown task type {str(task_type)[:80]!r}; there are {', '.join(sorted(packs))}")
     given = values.get("id")
     if given is not None and (not isinstance(given, str | int) or isinstance(given, bool)):
-        _refuse(place, f"id must be text or a whole number, not {_kind(given)}")
+        refuse(place, f"id must be text or a whole number, not {_kind(given)}")
     row_id = default_id if given is None else str(given)
     if not 0 < len(row_id) <= _MAX_ID:
-        _refuse(place, f"id must have 1 to {_MAX_ID} characters")
+        refuse(place, f"id must have 1 to {_MAX_ID} characters")
     _check_characters(place, "id", row_id)
     return PromptRow(
         key=prompt_key(text, context, task_type), id=row_id, text=text, context=context, task_type=task_type
@@ -124,13 +124,13 @@ def _context(place: str, value: object) -> dict[str, Any]:
     if isinstance(value, str):  # tables without nested columns hold it as JSON
         value = _json(place, value, "context")
     if not isinstance(value, dict):
-        _refuse(place, f"context must be an object, not {_kind(value)}")
+        refuse(place, f"context must be an object, not {_kind(value)}")
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{place}: context must hold JSON values only ({error}).") from error
     if len(text) > MAX_CHARACTERS:
-        _refuse(place, f"context has {len(text):,} characters as JSON; the limit is {MAX_CHARACTERS:,}")
+        refuse(place, f"context has {len(text):,} characters as JSON; the limit is {MAX_CHARACTERS:,}")
     for part in _texts(value):
         _check_characters(place, "context", part)
     return value
@@ -151,16 +151,16 @@ def _texts(value: object) -> Iterator[str]:
 
 def _check_characters(place: str, name: str, text: str) -> None:
     if "\0" in text:
-        _refuse(place, f"{name} holds a NUL byte")
+        refuse(place, f"{name} holds a NUL byte")
     try:
         text.encode()
     except UnicodeEncodeError:
-        _refuse(place, f"{name} holds half a character (a lone surrogate)")
+        refuse(place, f"{name} holds half a character (a lone surrogate)")
 
 
 def _object(place: str, row: object) -> Mapping[str, Any]:
     if not isinstance(row, dict):
-        _refuse(place, f"a row must be an object with a prompt, not {_kind(row)}")
+        refuse(place, f"a row must be an object with a prompt, not {_kind(row)}")
     return row
 
 
@@ -174,7 +174,8 @@ def _task_types() -> dict[str, str]:
 # --- files ------------------------------------------------------------------------------------------
 
 
-def _numbered(path: Path) -> Iterator[Numbered]:
+def numbered_rows(path: Path) -> Iterator[Numbered]:
+    """The rows of a .jsonl, .csv, .parquet or .txt file with their places; InputError names a damaged line."""
     readers = {".jsonl": _jsonl, ".csv": _csv, ".txt": _txt}
     if path.is_dir():
         raise InputError(f"{path} is a directory; give a file: {_KINDS}.")
@@ -230,7 +231,7 @@ def _csv(path: Path, text: str) -> Iterator[Numbered]:
         for row in reader:
             place = f"{path}, line {line}"
             if None in row:
-                _refuse(place, "more cells than the header has columns")
+                refuse(place, "more cells than the header has columns")
             yield place, {name: value for name, value in row.items() if value or name == "prompt"}
             line = reader.line_num + 1
     except csv.Error as error:
@@ -272,5 +273,6 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 
-def _refuse(place: str, what: str) -> NoReturn:
+def refuse(place: str, what: str) -> NoReturn:
+    """InputError about the row at `place`."""
     raise InputError(f"{place}: {what}.")
