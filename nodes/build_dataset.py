@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from langgraph.config import get_stream_writer
@@ -114,7 +115,8 @@ def _rules(run: RunRow) -> Rules:
 
 
 def _fits(run: RunRow, responses: Mapping[str, ResponseRow]) -> Callable[[Candidate], bool]:
-    count = token_counter(resolve_model(run.settings.training.base_model))
+    # A prompt is counted once, however many of its responses are looked at.
+    count = lru_cache(maxsize=None)(token_counter(resolve_model(run.settings.training.base_model)))
     room = run.settings.dataset.max_length - TEMPLATE_TOKENS
     return lambda candidate: count(responses[candidate.key].prompt) + count(candidate.text) <= room
 

@@ -65,6 +65,11 @@ class Database:
         sums = {name: table.c[name] + statement.excluded[name] for name in counters}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums))
 
+    def json_text(self, name: str) -> sa.ColumnElement[Any]:
+        """A parameter for a JSON column that takes JSON as text, for many rows that are encoded already."""
+        text = sa.bindparam(name, type_=sa.Text)
+        return sa.cast(text, sa.JSON) if self._engine.dialect.name == "postgresql" else text
+
     def _statement(self, table: sa.Table) -> Any:
         # Both dialects spell "on conflict" the same way, but as separate classes.
         return (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(table)

@@ -150,7 +150,7 @@ class AcceptanceSettings(_Section):
             )
         if any(weight < 0 for weight in weights.values()):
             raise ValueError("weights must not be negative")
-        if abs(sum(weights.values()) - 1.0) > 1e-6:
+        if not abs(sum(weights.values()) - 1.0) <= 1e-6:  # nan is not 1 either
             raise ValueError(f"weights sum to {sum(weights.values()):.4g}, not 1")
         return weights
 

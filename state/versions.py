@@ -154,7 +154,6 @@ class Versions:
             rows: list[tuple[sa.Table, list[dict[str, Any]]]] = [
                 (t.runs, [run]),
                 (t.versions, [new.version.model_dump(mode="json")]),
-                (t.feedback, [_feedback_row(run_id, key, entry) for key, entry in new.feedback.items()]),
                 (t.reviews, [{"run_id": run_id, **review.model_dump()} for review in new.reviews]),
                 (
                     t.pairs,
@@ -185,6 +184,8 @@ class Versions:
             for table, values in rows:
                 if values:
                     connection.execute(sa.insert(table), values)
+            feedback = sa.insert(t.feedback).values(body=self._database.json_text("text"))
+            connection.execute(feedback, [_feedback_row(run_id, *entry) for entry in new.feedback.items()])
 
 
 def _feedback_row(run_id: str, key: str, feedback: Feedback) -> dict[str, Any]:
@@ -195,7 +196,7 @@ def _feedback_row(run_id: str, key: str, feedback: Feedback) -> dict[str, Any]:
         "rating": feedback.rating,
         "coverage": feedback.coverage,
         "needs_review": feedback.needs_review,
-        "body": feedback.model_dump(mode="json", exclude=_TEXTS),
+        "text": feedback.model_dump_json(exclude=_TEXTS),
     }
 
 

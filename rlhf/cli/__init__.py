@@ -6,6 +6,7 @@ from rlhf.cli import (  # noqa: F401, I001 - in the help's order
     review,
     people,
     show,
+    reweigh,
     judge,
     canaries,
     compare,

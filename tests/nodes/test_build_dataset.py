@@ -69,20 +69,6 @@ class Judged:
         return stage, [json.loads(line) for line in Path(stage.path).read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with a tokenizer for words; its weights are never read here."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").touch()
-    return folder
-
-
 @pytest.fixture
 def judged(tmp_path: Path, model: Path) -> Iterator[Judged]:
     made = Judged(tmp_path, model)
