@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -25,6 +25,8 @@ class Generated:
     """stop, length, … as the endpoint says."""
     input_tokens: int = 0
     output_tokens: int = 0
+    calls: int = 1
+    """Calls it took, retries included."""
     problem: Problem | None = None
 
     @property
@@ -72,7 +74,14 @@ class _Writers:
             model = await asyncio.to_thread(self._model, endpoint, key)
             self._models.setdefault((endpoint, key), model)
         model = self._models[endpoint, key]
-        return await self._lanes[way].run(prompt, lambda: _attempt(model, endpoint, key, prompt, seed))
+        calls = 0
+
+        async def attempt() -> Generated:
+            nonlocal calls
+            calls += 1
+            return await _attempt(model, endpoint, key, prompt, seed)
+
+        return replace(await self._lanes[way].run(prompt, attempt), calls=calls)
 
     def _model(self, endpoint: Endpoint, key: str | None) -> Any:
         from langchain.chat_models import init_chat_model

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from langgraph.config import get_stream_writer
 
+from nodes.chat import Generated, chat
 from nodes.function import answering
 from nodes.jobs import run_child
 from nodes.services import Respond, Services, in_thread
@@ -103,8 +104,7 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Source, st
     if missing and isinstance(source, Weights):
         await _from_weights(services, run, plan, missing, source, stage)
     if missing and not isinstance(source, Weights):
-        calls = 1 if isinstance(source, Endpoint) else 0
-        await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage, calls)
+        await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage)
     samples = await in_thread(present)
     if samples and all(row.response_key is None for row in samples):
         raise GenerationError(
@@ -142,8 +142,6 @@ Write = Callable[[str, int], Awaitable[Made]]
 
 def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
     if isinstance(source, Endpoint):
-        from nodes.chat import chat
-
         return functools.partial(chat, source, patience=patience)
     if source.respond is None:
         raise GenerationError(
@@ -154,7 +152,7 @@ def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
 
 
 async def _one_by_one(
-    services: Services, run: RunRow, plan: Plan, missing: Missing, write: Write, stage: str, calls: int
+    services: Services, run: RunRow, plan: Plan, missing: Missing, write: Write, stage: str
 ) -> None:
     tell = get_stream_writer()
     done = 0
@@ -164,7 +162,7 @@ async def _one_by_one(
         place = plan.place(prompt, variation)
         answer = await write(prompt.text, _seed(run, place))
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
-        await in_thread(lambda: _keep(services, run, [_sample(place, answer)], calls))
+        await in_thread(lambda: _keep(services, run, [_sample(place, answer)], _calls(answer)))
         done += 1
         tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
 
@@ -187,13 +185,19 @@ async def sample_again(
     answered: list[SampleRow] = []
 
     async def one(place: SampleRow) -> None:
-        row, text = _sample(place, await write(prompts[place.prompt_key].text, _seed(run, place)))
-        await in_thread(services.ledger.failures.answer, run.run_id, row, text, 1)
+        answer = await write(prompts[place.prompt_key].text, _seed(run, place))
+        row, text = _sample(place, answer)
+        await in_thread(services.ledger.failures.answer, run.run_id, row, text, _calls(answer))
         answered.append(row)
         tell(len(answered))
 
     await together(one(place) for place in failed)
     return answered
+
+
+def _calls(answer: Made) -> int:
+    """Calls to an endpoint that a text took; none where there is no endpoint."""
+    return answer.calls if isinstance(answer, Generated) else 0
 
 
 def _seed(run: RunRow, place: SampleRow) -> int:

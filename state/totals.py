@@ -32,9 +32,9 @@ def totals(database: Database) -> Totals:
     failed = sa.select(kinds.c.kind, sa.func.count()).group_by(kinds.c.kind)
     with database.reading() as connection:
         return Totals(
-            runs=dict(connection.execute(by_status).tuples().all()),
+            runs=dict(connection.execute(by_status).all()),
             scored=connection.execute(scored).scalar_one(),
-            failed=dict(connection.execute(failed).tuples().all()),
+            failed=dict(connection.execute(failed).all()),
             generation=spent(connection, t.samples),
             judging=spent(connection, t.run_verdicts),
         )

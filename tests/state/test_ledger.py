@@ -127,6 +127,46 @@ def test_a_verdict_from_the_ledger_costs_the_run_nothing(ledger: Ledger) -> None
     assert ledger.usage("run-2") == Usage(cached=1)
 
 
+def test_every_call_of_a_verdict_that_is_asked_again_is_counted(ledger: Ledger) -> None:
+    ledger.create_run("run-1", "a", SETTINGS, "x", prompts("A"))
+    ledger.add_verdict("run-1", verdict("failed", None, calls=4), cached=False)
+    ledger.add_verdict("run-1", verdict(calls=2), cached=False)
+    ledger.add_verdict("run-1", verdict(calls=2), cached=True)
+    assert ledger.usage("run-1") == Usage(calls=6, input_tokens=20, output_tokens=4)
+    assert ledger.totals().judging.calls == 6
+
+
+def test_a_failed_sample_is_answered_in_its_place_and_a_made_one_stays(ledger: Ledger) -> None:
+    first, second = prompts("A", "B")
+    ledger.create_run("run-1", "a", SETTINGS, "x", [first, second])
+    place = SampleRow(
+        prompt_key=second.key, policy="policy", round=1, variation=0, response_key=None, error="timed out"
+    )
+    there = response_key(first.key, "a")
+    made = place.model_copy(update={"prompt_key": first.key, "response_key": there, "error": None})
+    ledger.add_samples("run-1", [place, made], {there: "a"}, calls=4)
+    assert ledger.failures.samples("run-1") == [place]
+    ledger.failures.answer("run-1", place.model_copy(update={"error": "again"}), "", 2)
+    assert ledger.failures.samples("run-1") == [place.model_copy(update={"error": "again"})]
+    key = response_key(second.key, "b")
+    answered = place.model_copy(update={"response_key": key, "error": None, "output_tokens": 7})
+    ledger.failures.answer("run-1", answered, "b", 1)
+    ledger.failures.answer("run-1", answered.model_copy(update={"response_key": "other"}), "c", 1)
+    assert ledger.failures.samples("run-1") == []
+    assert ledger.samples("run-1", "policy", 1) == [made, answered]
+    assert ledger.response(key).text == "b"
+    assert ledger.usage("run-1") == Usage(calls=11, output_tokens=7)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_shares_of_usage_add_up_again(count: int) -> None:
+    spent = Usage(calls=1, input_tokens=1003, output_tokens=4, cached=0)
+    shares = spent.shared_out(count)
+    assert len(shares) == count
+    assert sum(shares, Usage()) == spent
+    assert max(share.input_tokens for share in shares) - min(share.input_tokens for share in shares) <= 1
+
+
 def test_feedback_is_replaced_and_the_first_review_stands(ledger: Ledger) -> None:
     [prompt] = prompts("A")
     ledger.create_run("run-1", "a", SETTINGS, "x", [prompt])
