@@ -192,12 +192,12 @@ def _write(settings: Settings, rows: list[tuple[list[Verdict], Feedback]]) -> No
         )
         spent = {"run_id": RUN, "cached": False, "calls": 1, "input_tokens": 700, "output_tokens": 120}
         connection.execute(sa.insert(t.run_verdicts), [spent | {"verdict_key": v.key} for v in verdicts])
-        named = ("overall_score", "rating", "coverage", "needs_review")
+        columns = ("overall_score", "rating", "coverage", "needs_review")
         connection.execute(
             sa.insert(t.feedback),
             [
                 {"run_id": RUN, "response_key": entry.response_id}
-                | {name: entry[name] for name in named}
+                | {name: entry[name] for name in columns}
                 | {"body": entry.model_dump(mode="json", exclude=texts)}
                 for _, entry in rows
             ],
