@@ -145,8 +145,8 @@ class Calibrations:
             known = connection.execute(_chosen(run_id, judge)).first()
         if known is None:
             with self._database.writing() as connection:
-                row = {"run_id": run_id, "judge": judge.key}
-                row["calibration_key"] = connection.execute(_newest(judge)).scalar()
+                newest = connection.execute(_newest(judge)).scalar()
+                row = {"run_id": run_id, "judge": judge.key, "calibration_key": newest}
                 self._database.insert(connection, t.run_calibrations, [row])
                 known = connection.execute(_chosen(run_id, judge)).one()
         return None if known.calibration_key is None else self.get(known.calibration_key)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, get_args
 
 from state.errors import InputError
 from state.keys import content_key, derived_seed
@@ -64,7 +64,6 @@ class ScoreLabel(Record):
 
 Label = PairLabel | ScoreLabel
 Labels = list[PairLabel] | list[ScoreLabel]
-_Row = TypeVar("_Row", PairLabel, ScoreLabel)
 
 
 def read_labels(path: Path, default_task_type: str) -> Labels:
@@ -102,12 +101,12 @@ def read_labels(path: Path, default_task_type: str) -> Labels:
     return pairs or scores
 
 
-def sampled(labels: Sequence[_Row], limit: int | None, seed: int) -> list[_Row]:
+def sampled(labels: Labels, limit: int | None, seed: int) -> Labels:
     """A seeded random sample of at most `limit` labels, in the file's order; all of them without a limit."""
     if limit is None or limit >= len(labels):
-        return list(labels)
+        return labels
     order = sorted(range(len(labels)), key=lambda place: (derived_seed(seed, labels[place].id, place), place))
-    return [labels[place] for place in sorted(order[:limit])]
+    return [labels[place] for place in sorted(order[:limit])]  # type: ignore[return-value]
 
 
 def labels_key(labels: Sequence[Label]) -> str:

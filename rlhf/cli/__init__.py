@@ -8,6 +8,7 @@ from rlhf.cli import (  # noqa: F401, I001 - in the help's order
     show,
     reweigh,
     judge,
+    agreement,
     canaries,
     compare,
     monitor,
