@@ -7,12 +7,13 @@ from langgraph.runtime import Runtime
 from nodes.panel import pack_for, settings_of
 from nodes.scores import score
 from nodes.services import Services, in_thread
-from nodes.spans import annotate
+from nodes.spans import annotate, graph_run
 from nodes.tracing import current
 from state.graph_state import JudgeState, RunContext
 from state.keys import derived_seed
 from state.records import Feedback
 from state.settings import AcceptanceSettings, Settings
+from state.traces import Trace
 
 AUDIT = "random audit sample"
 """The reason for a review that has nothing to do with the response."""
@@ -22,14 +23,23 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
     """Decide on the feedback; a run's is kept in the ledger, a single one is the graph's output."""
     settings = await in_thread(settings_of, services, state, runtime)
     feedback = accepted(Feedback.model_validate(state["feedback"]), settings, state["response_id"])
+    run_id = state.get("run_id")
     if current() is not None:
+        await _keep_trace(services, run_id, state["response_id"])
         version = (await in_thread(pack_for, feedback.task_type)).version
         annotate(task_type=feedback.task_type, rubric_version=version, judge=settings.judge.model)
         score(feedback, settings.judge.model, version)
-    if run_id := state.get("run_id"):
+    if run_id:
         await in_thread(lambda: services.ledger.add_feedback(run_id, state["response_id"], feedback))
         return {"judged": 1}
     return {"feedback": {}, **feedback.model_dump(mode="json")}
+
+
+async def _keep_trace(services: Services, run_id: str | None, response_id: str) -> None:
+    """Keep which trace shows how the response was judged."""
+    if (run := graph_run()) is not None:
+        trace = Trace(trace_id=str(run.trace_id), trace_run_id=str(run.id), project=run.session_name)
+        await in_thread(lambda: services.ledger.traces.add(run_id, response_id, trace))
 
 
 def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedback:

@@ -75,6 +75,12 @@ class Database:
         return (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(table)
 
 
+def chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:
+    """The keys in parts: databases bound how many parameters a query may have."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
+
+
 def _open(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)

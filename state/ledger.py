@@ -4,7 +4,7 @@ All methods are synchronous and safe to call from several threads; asynchronous 
 Writes are idempotent: a row that is there stays (verdicts: a scored one is never replaced).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
@@ -16,10 +16,11 @@ from state import tables as t
 from state.audits import Audited, audited
 from state.calibrations import Calibrations
 from state.canaries import Canaries
-from state.database import Database
+from state.database import Database, chunks
 from state.errors import InputError, LedgerError
 from state.failures import Failures
 from state.history import History
+from state.origins import Origins
 from state.records import (
     Feedback,
     PromptRow,
@@ -32,6 +33,7 @@ from state.records import (
 )
 from state.settings import Settings
 from state.totals import Totals, spent, totals
+from state.traces import Traces
 from state.versions import Versions
 
 _Record = TypeVar("_Record", bound=BaseModel)
@@ -248,7 +250,7 @@ class Ledger:
         wanted = list(dict.fromkeys(keys))
         found: dict[str, ResponseRow] = {}
         with self._database.reading() as connection:
-            for part in _chunks(wanted):
+            for part in chunks(wanted):
                 query = (
                     sa.select(
                         t.responses.c.key,
@@ -301,7 +303,7 @@ class Ledger:
         """The verdicts with these keys that exist, scored or failed."""
         found: list[Verdict] = []
         with self._database.reading() as connection:
-            for part in _chunks(list(keys)):
+            for part in chunks(list(keys)):
                 query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key.in_(part))
                 found += [Verdict.model_validate(body) for body in connection.execute(query).scalars()]
         return found
@@ -325,7 +327,7 @@ class Ledger:
         wanted = list(dict.fromkeys(keys))
         bodies: dict[str, dict[str, Any]] = {}
         with self._database.reading() as connection:
-            for part in _chunks(wanted):
+            for part in chunks(wanted):
                 query = sa.select(t.feedback.c.response_key, t.feedback.c.body).where(
                     t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(part)
                 )
@@ -412,6 +414,16 @@ class Ledger:
         return Canaries(self._database)
 
     @property
+    def traces(self) -> Traces:
+        """Which trace shows how a response was judged."""
+        return Traces(self._database)
+
+    @property
+    def origins(self) -> Origins:
+        """Where responses, pairs and verdicts come from."""
+        return Origins(self._database)
+
+    @property
     def versions(self) -> Versions:
         """Runs derived from others."""
         return Versions(self._database)
@@ -430,11 +442,6 @@ def _of_response(row: ResponseRow) -> dict[str, str]:
     return dict(
         zip(_OF_RESPONSE, (row.prompt, row.text, row.prompt_key, row.key, row.task_type), strict=True)
     )
-
-
-def _chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
 
 
 def _review(row: Mapping[Any, Any]) -> Review:
