@@ -1,5 +1,8 @@
 """The command line. Commands import what they need when they run, so that `rlhf --help` is instant."""
 
+# In the order of the help, and imported to be registered.
+# ruff: noqa: F401, I001
+
 from rlhf.cli import (
     run,
     review,
@@ -9,11 +12,12 @@ from rlhf.cli import (
     compare,
     monitor,
     datasets,
+    push,
     adapters,
     serve,
     doctor,
     recipe,
-)  # noqa: F401, I001 - in the help's order
+)
 from rlhf.cli.app import app
 
 __all__ = ["app", "main"]
