@@ -1,4 +1,4 @@
-"""How long `rlhf --help` and importing a graph take: the figures the README states (idle machine)."""
+"""How long `rlhf --help`, `import rlhf` and importing a graph take: the figures the README states (idle machine)."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ import time
 RUNS = 7
 TARGETS = {
     "rlhf --help": (["-m", "rlhf", "--help"], 0.5),
+    "import rlhf": (["-c", "import rlhf"], 0.5),
     "import graph.pipeline": (["-c", "import graph.pipeline"], 2.0),
     "import graph.judge": (["-c", "import graph.judge"], 2.0),
 }

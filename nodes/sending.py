@@ -84,10 +84,10 @@ def tracing_client(place: Place, also: Anonymizer | None = None) -> "Client":
 def new_client(place: Place, also: Anonymizer | None = None, *, tracing: bool = True) -> "Client":
     """A client through which no secret leaves; without `tracing` it starts no thread and warns of nothing."""
     from langsmith import Client
-    from urllib3.util import Retry
+    from langsmith.utils import LangSmithRetry
 
     ours = error_without_texts if place.hide_inputs and place.hide_outputs else redacted
-    retries = Retry(
+    retries = LangSmithRetry(  # of this name, so that the client keeps urllib3 from logging each try
         total=2,
         connect=1,
         read=1,

@@ -1,5 +1,6 @@
 """What LangGraph cannot trace by itself: crews in worker processes, training jobs, and facts about a graph's run."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ from state.records import Usage
 
 if TYPE_CHECKING:
     from langsmith import RunTree
+
+
+_log = logging.getLogger("rlhf.tracing")
 
 
 def graph_run() -> "RunTree | None":
@@ -67,7 +71,7 @@ class Span:
             extra={"metadata": {**told, **({"usage_metadata": usage} if call.error is None else {})}},
         )
         self.run.child_runs.pop()  # sent at once: a long run must not collect its whole trace in memory
-        child.post()
+        _told(child.post)
 
 
 @contextmanager
@@ -79,14 +83,22 @@ def span(name: str, inputs: Callable[[], Mapping[str, Any]]) -> Iterator[Span]:
         return
     run = parent.create_child(name, inputs=dict(inputs()))
     parent.child_runs.pop()
-    run.post()
+    _told(run.post)
     try:
         yield Span(run)
     except BaseException as error:
         run.end(error=f"{type(error).__name__}: {error}")
         raise
     finally:
-        run.patch()
+        _told(run.patch)
+
+
+def _told(tell: Callable[[], None]) -> None:
+    """Hand a run to the client. What cannot be told never stops the work it is about."""
+    try:
+        tell()
+    except Exception as error:
+        _log.debug("A run was not traced: %s", type(error).__name__)
 
 
 def annotate(**metadata: Any) -> None:

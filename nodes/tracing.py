@@ -34,7 +34,8 @@ def tracing_to(
 ) -> Iterator["Client | None"]:
     """Trace what happens inside to a project (True), nowhere (False), or as it is already settled (None).
 
-    `to` is the environment's place if left out; of somebody's client, its place and what it hides are taken.
+    Without `to` it is where things are traced to already, else the environment's place; of somebody's client,
+    its place and what it hides are taken.
     Yields the client where this switches tracing on. Without a key for a LangSmith elsewhere it says so once
     and traces nothing. Works around asynchronous code too, but not around the `yield` of a generator.
     """
@@ -43,6 +44,7 @@ def tracing_to(
     if enabled is None:
         yield None
         return
+    to = to or (_client_here() if enabled else None)
     there = to if isinstance(to, Place) else _place_of(to)
     if enabled and not there.usable:
         _say_once("LangSmith tracing is on, but there is no key: set LANGSMITH_API_KEY. Nothing is traced.")
@@ -50,7 +52,10 @@ def tracing_to(
         with tracing_context(enabled=False, parent=False):
             yield None
         return
-    client = tracing_client(there, None if isinstance(to, Place | None) else to._anonymizer)
+    if isinstance(to, Place | None):
+        client = tracing_client(there)
+    else:
+        client = to if _is_ours(to) else tracing_client(there, to._anonymizer)
     with tracing_context(enabled=True, client=client, project_name=project or _project()):
         yield client
 
@@ -64,13 +69,13 @@ def traced(settings: Settings, metadata: Callable[[], Mapping[str, Any]]) -> Ite
 
     protect(settings)
     context = get_tracing_context()
+    client = _client_here()
     parent: RunTree | None = context["parent"]
     if context["enabled"] is False or not (
         context["enabled"] or parent or environment_traces() or tracing_is_enabled()
     ):
         yield False
         return
-    client: Client | None = parent.ls_client if parent else context["client"]
     with tracing_to(None if _is_ours(client) else True, context["project_name"], client) as new:
         if new is None and not _is_ours(client):
             yield False
@@ -106,6 +111,15 @@ def current() -> "RunTree | None":
 
     run = get_current_run_tree()
     return None if run is None or get_tracing_context()["enabled"] is False else run
+
+
+def _client_here() -> "Client | None":
+    """The client that what happens here is traced through, if any was named."""
+    from langsmith.run_helpers import get_tracing_context
+
+    context = get_tracing_context()
+    found: Client | None = context["parent"].ls_client if context["parent"] else context["client"]
+    return found
 
 
 def _project() -> str:

@@ -111,7 +111,7 @@ def _example(row: Row, dataset_id: uuid.UUID) -> dict[str, Any]:
     example: dict[str, Any] = redacted(
         {
             "inputs": {"prompt": row.prompt},
-            "outputs": {"chosen": row.chosen, "rejected": row.rejected},
+            "reference_outputs": {"chosen": row.chosen, "rejected": row.rejected},
             "metadata": {
                 "chosen_score": row.chosen_score,
                 "rejected_score": row.rejected_score,

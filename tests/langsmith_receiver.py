@@ -246,7 +246,9 @@ def _route(
             return here.feedback[-1], 200
         case "GET", "/sessions":
             known = [p for p in here.projects.values() if query.get("name") in (None, p["name"])]
-            return [_project(here, p, stats=query.get("include_stats") == "true") for p in known], 200
+            return [
+                _project(here, p, stats=query.get("include_stats", "").lower() == "true") for p in known
+            ], 200
         case "POST", "/sessions":
             name = json.loads(body)["name"]
             if name in here.projects:

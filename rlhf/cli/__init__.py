@@ -1,6 +1,9 @@
 """The command line. Commands import what they need when they run, so that `rlhf --help` is instant."""
 
-from rlhf.cli import (  # noqa: F401, I001 - in the help's order
+# In the order of the help, and imported to be registered.
+# ruff: noqa: F401, I001
+
+from rlhf.cli import (
     run,
     retry,
     review,
@@ -13,6 +16,7 @@ from rlhf.cli import (  # noqa: F401, I001 - in the help's order
     compare,
     monitor,
     datasets,
+    push,
     adapters,
     serve,
     doctor,
