@@ -98,6 +98,11 @@ class Calibration(Record):
         """From the content, so the same fit is stored once."""
         return content_key("calibration", self.model_dump(mode="json"))
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether there were labels enough to tell if maps help."""
+        return any(found.raw is not None for found in self.figures.values())
+
     def overall_map(self, weights: Mapping[str, float]) -> ScoreMap | None:
         """The overall map, if it belongs to these weights."""
         same = self.weights.keys() == weights.keys() and all(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, sqrt
+from math import exp, log, sqrt
 from statistics import fmean, pstdev
 
 from state.calibrations import CrossValidated, ScoreMap
@@ -14,6 +14,8 @@ OVERALL = "overall"
 FOLDS = 5
 KEPT_ORDER = 0.02
 """Share of the raw score in a calibrated one, so that a flat step of the map makes no ties."""
+RAREST = 0.03
+"""Shares of wins nearer to 0 or 1 than this are taken as this: a handful of labels proves no more."""
 MIN_LABELS = 30
 """Fewest labels to fit a map on; they must come from FOLDS prompts at least."""
 
@@ -61,9 +63,9 @@ def calibrate(cases: Sequence[Case], weights: Mapping[str, float], seed: int) ->
 
     A dimension's map is fitted on the labels about it, or without such on those about the whole response. The
     overall map is fitted on the weighted mean of the calibrated dimensions. For scores it is isotonic
-    regression of people's score on the judges' (Zadrozny & Elkan 2002). For pairs it is isotonic regression of
-    a response's wins on its score, drawn out to the mean and spread that the raw scores have: pairs say which
-    is better, not how good.
+    regression of people's score on the judges' (Zadrozny & Elkan 2002). For pairs it is the log odds of winning
+    after isotonic regression of wins on scores, drawn to the mean and spread that the raw scores have: pairs
+    say which is better, not how good.
 
     A map is kept if, over FOLDS folds of whole prompts, its error is below that of the raw scores (lower end
     of the 95 % interval over prompts above zero) and likewise below that of one same score for all. The error is the
@@ -223,21 +225,27 @@ def fit_scores(scores: Sequence[float], targets: Sequence[float]) -> ScoreMap:
 
 
 def fit_pairs(scores: Sequence[tuple[float, float]], outcomes: Sequence[float]) -> ScoreMap | None:
-    """The map of scores to shares of wins, with the mean and spread of the scores themselves (0–100).
+    """The map of scores to the log odds of winning, drawn to the mean and spread of the scores (0–100).
 
     `outcomes` are 1 where the first of the pair is better, 0 where the second is, 0.5 for ties. None if the
     scores tell nothing about who wins.
     """
     values = [score for pair in scores for score in pair]
     wins = [win for outcome in outcomes for win in (outcome, 1.0 - outcome)]
-    x, y = _isotonic(values, wins, 1.0)
-    shares = ScoreMap(x=x, y=y)
-    told = [shares(value) for value in values]
+    x, shares = _isotonic(values, wins, 1.0)
+    odds = [log(share / (1 - share)) for share in (min(1 - RAREST, max(RAREST, share)) for share in shares)]
+    told = _interpolated(values, x, odds)
     spread = pstdev(told)
     if spread < 1e-6 or pstdev(values) < 1e-6:
         return None
-    middle, stretch = fmean(values), pstdev(values) / spread
-    return _rising(x, [min(100.0, max(0.0, middle + stretch * (share - fmean(told)))) for share in y])
+    middle, center, stretch = fmean(values), fmean(told), pstdev(values) / spread
+    return _rising(x, [min(100.0, max(0.0, middle + stretch * (each - center))) for each in odds])
+
+
+def _interpolated(values: Sequence[float], x: Sequence[float], y: Sequence[float]) -> list[float]:
+    import numpy as np
+
+    return [float(value) for value in np.interp(values, x, y)]
 
 
 def _rising(x: list[float], y: list[float]) -> ScoreMap:

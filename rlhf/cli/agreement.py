@@ -152,7 +152,7 @@ def _pair_tables(found: "PairAgreement") -> "list[Table]":
     if found.categories:
         by_category = plain_table(_categories(len(found.categories)), "", *columns)
         for name, figures in list(found.categories.items())[:_MOST_CATEGORIES]:
-            by_category.add_row(name[:26], *_pair_cells(figures))
+            by_category.add_row(name[:20], *_pair_cells(figures))
         tables.append(by_category)
     return tables
 
@@ -211,7 +211,7 @@ def _score_tables(found: "ScoreAgreement") -> "list[Table]":
     if found.categories:
         by_category = plain_table(_categories(len(found.categories)), "", *columns)
         for name, figures in list(found.categories.items())[:_MOST_CATEGORIES]:
-            by_category.add_row(name[:26], *_score_cells(figures))
+            by_category.add_row(name[:20], *_score_cells(figures))
         tables.append(by_category)
     return tables
 
