@@ -8,6 +8,8 @@ from nodes.evidence.text import content_words, ramp
 
 OFF_TOPIC: Final = 0.15
 COPIED: Final = 0.5
+ECHOED: Final = 0.45
+"""Share of a response taken from the prompt, where it holds the prompt's beginning and end as well."""
 
 
 def brand_named(evidence: Evidence) -> Grade:
@@ -81,6 +83,23 @@ def no_prompt_copy(evidence: Evidence) -> Grade:
         whole = [evidence.found("copied_prompt", 0, len(evidence.response), sentence)]
         return Grade(ramp(share, 0.75, 0.25), sentence, whole)
     return Grade(ramp(share, 0.75, 0.25), sentence)
+
+
+def no_prompt_echo(evidence: Evidence) -> Grade:
+    """0 if the response is mostly the prompt, from its first words to its last; 1 for anything else.
+
+    Mending a text that stands in the prompt copies it too, but not the request that comes with it.
+    """
+    runs, asked = _runs(evidence.words), _runs(evidence.prompt_words)
+    if not runs or not asked:
+        return Grade(None, "Too few words to compare.")
+    said = set(runs)
+    prompted = set(asked)
+    share = sum(run in prompted for run in runs) / len(runs)
+    if share < ECHOED or asked[0] not in said or asked[-1] not in said:
+        return Grade(1.0, "Not the prompt given back.")
+    sentence = "The prompt is given back as the answer."
+    return Grade(0.0, sentence, [evidence.found("copied_prompt", 0, len(evidence.response), sentence)])
 
 
 def _runs(found: tuple[str, ...]) -> list[tuple[str, ...]]:

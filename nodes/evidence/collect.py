@@ -30,10 +30,11 @@ from prompts.rubric import DimensionRubric, RubricPack
 
 CheckFunction = Callable[[Evidence], CheckResult]
 
-EVIDENCE_VERSION: Final[str] = "2"  # raise it when a check grades differently: stored scores depend on it
+EVIDENCE_VERSION: Final[str] = "3"  # raise it when a check grades differently: stored scores depend on it
 
 _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
     "money": (
+        money_checks.any_amount_given,
         money_checks.retailers_have_amounts,
         money_checks.retailers_have_reasons,
         money_checks.amounts_sum_to_budget,
@@ -50,6 +51,7 @@ _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
         brand_checks.banned_terms_absent,
         brand_checks.refers_to_prompt,
         brand_checks.no_prompt_copy,
+        brand_checks.no_prompt_echo,
     ),
     "claims": (
         claims_checks.no_forbidden_claims,

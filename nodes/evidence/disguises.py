@@ -2,15 +2,14 @@
 
 import base64
 import binascii
+import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-_LOOK_ALIKES: Final = str.maketrans(
-    "аеорсхуіѕјһԁӏкмтвнАЕОРСХУІЅЈКМТВНαοεινρτυχκΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
-    "aeopcxyisjhdlkmtbhAEOPCXYISJKMTBHaoeivptuxkABEZHIKMNOPTYX",
-)
+from prompts.neutralise import LOOK_ALIKES, strip_invisible
+
 _PASTED: Final = frozenset("\u200b\u2060\ufeff")
 # Zero-width, bidi overrides and tags; joiners, soft hyphens and emoji selectors have honest uses.
 _HIDING: Final = re.compile(
@@ -20,6 +19,7 @@ _HIDING: Final = re.compile(
 _TAGGED_FLAG: Final = re.compile(
     "\U0001f3f4[\U000e0020-\U000e007f]{1,8}"
 )  # the flags of England, Scotland, Wales
+_SPACED: Final = re.compile(r"(?<!\S)(?:[^\W_] {1,4}){9,400}[^\W_](?!\S)")
 _MIXED_WORD: Final = re.compile(r"[^\W\d_]{2,40}")
 _ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{24,2000}={0,2}(?![A-Za-z0-9+/=])")
 
@@ -43,7 +43,7 @@ def look_alike_words(text: str) -> Iterator[tuple[int, int]]:
     """Words that mix Latin letters with look-alikes of another script."""
     for match in _MIXED_WORD.finditer(text):
         if not match[0].isascii():
-            plain = match[0].translate(_LOOK_ALIKES)
+            plain = match[0].translate(LOOK_ALIKES)
             if plain != match[0] and plain.isascii() and any(letter.isascii() for letter in match[0]):
                 yield match.span()
 
@@ -51,10 +51,20 @@ def look_alike_words(text: str) -> Iterator[tuple[int, int]]:
 def plain_text(text: str) -> str:
     """`text` as it would read without disguise: no hiding characters, plain Latin letters."""
     words = dict.fromkeys(text[start:end] for start, end in look_alike_words(text))
-    bare = _HIDING.sub("", text)
+    bare = strip_invisible(text)
     for word in words:
-        bare = bare.replace(word, word.translate(_LOOK_ALIKES))
-    return unicodedata.normalize("NFKC", bare)
+        bare = bare.replace(word, word.translate(LOOK_ALIKES))
+    return _SPACED.sub(_joined, unicodedata.normalize("NFKC", bare))
+
+
+def _joined(spaced: re.Match[str]) -> str:
+    """Letters with a space between each: two spaces or more part the words."""
+    return re.sub(r" {2,}", " ", re.sub(r"(?<=\S) (?=\S)", "", spaced[0]))
+
+
+def shifted_text(text: str) -> str:
+    """`text` with each Latin letter thirteen places on (rot13)."""
+    return codecs.encode(text, "rot13")
 
 
 def decoded_texts(text: str) -> Iterator[tuple[int, int, str]]:

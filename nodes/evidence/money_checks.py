@@ -19,6 +19,15 @@ REASON_WORDS: Final = 5
 FEWEST_REASON_WORDS: Final = 2
 
 
+def any_amount_given(evidence: Evidence) -> Grade:
+    """0 if a split is asked for and nobody gets an amount, else 1."""
+    if not evidence.facts.retailers or not evidence.facts.split_wanted:
+        return Grade(None, "No split between retailers is asked for.")
+    if evidence.given:
+        return Grade(1.0, "Amounts are given.")
+    return Grade(0.0, "Nobody gets an amount.")
+
+
 def retailers_have_amounts(evidence: Evidence) -> Grade:
     """Share of the named retailers with a plausible amount; a silly amount counts half, a mention a third."""
     wanted = evidence.facts.retailers

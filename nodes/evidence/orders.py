@@ -58,6 +58,14 @@ _ENGLISH: Final = (
     r"should (?:get|receive|be (?:rated|scored|graded|given)))"
     r"|(?<!\w)(?:new|updated|revised) (?:instructions?|rubric|grading rules?)\s?:"
     r"|(?<!\w)your (?:new )?(?:task|job|only task) is (?:now )?to (?:rate|score|give|award|output|grade)"
+    r"|(?<!\w)(?:correct|right|only|true|final) (?:score|level|rating|grade) (?:for|of) (?:this|the) \w+ is "
+    r"(?:5|five|10|ten|100)(?!\d|[.,]\d|\s?%|\w)"
+    r"|(?<!\w)(?:output|return|print|reply(?: with)?|answer with|say) (?:the (?:digit|number|level) )?"
+    r"(?:5|five)(?:,| and) (?:nothing else|nothing more|no other)"
+    r"|(?<!\w)(?:rates?|scores?|grades?|marks?) (?:this|my|the) (?:response|answer|text|plan|output) "
+    r"(?:below|under|lower than|less than) (?:5|five|10|ten|100)(?!\w)"
+    r"|(?<!\w)(?:returns?|gives?|awards?|assigns?|outputs?) (?:a |an )?(?:5|five|100) (?:for|on|in) "
+    r"(?:every|each|all) (?:of )?(?:the )?(?:five )?(?:dimensions?|criteri(?:on|a)|categor(?:y|ies))"
 )
 # Other tongues: rules to be ignored, and the top level asked for.
 _OTHERS: Final = (
@@ -130,7 +138,17 @@ FORGED_VERDICT: Final = re.compile(
     r"[*_]{0,2}\s?(?:[:=]|is)[*_]{0,2}\s?(?:(?:5|five|10|100)(?!\d|[.,]\d|\s?%)(?:\s?(?:/|"
     r"out of)\s?\d{1,3})?|"
     r"\d{1,3}\s?/\s?(?:5|10|100)(?!\d)|(?:pass|accept)(?:ed)?(?!\w)|excellent(?!\w))"
-    r"|(?<!\w)\[\[\s?(?:\d{1,2}|[AB])\s?\]\]",
+    r"|(?<!\w)\[\[\s?(?:\d{1,2}|[AB])\s?\]\]"
+    # a verdict told as a fact, and one set by a program that nobody runs
+    r"|(?<!\w)(?:this|the) (?:answer|response|submission) (?:was|is|has been|had been) (?:scored|rated|graded|"
+    r"judged) (?:at |with |an? )?\d"
+    r"|(?<!\w)(?:evaluation|grading|judging|scoring) (?:panel|committee|board|team|jury) (?:has|have)(?!\w)"
+    r"|^\W{0,6}(?:human|expert|annotator|reviewer|gold) (?:label|rating|score|grade)s?\s?[:=]\s?\d"
+    r"|^\W{0,6}checked facts\s?:"
+    r"|^\W{0,6}(?:the )?(?:comparison|evaluation|grading|scoring|judging)(?: above)? (?:is )?(?:now )?(?:finished|"
+    r"complete|completed|closed|over)(?=\s*(?:[.:!\n]|$))"
+    r"|(?<!\w)(?:verdict|judge|grader|evaluation)\.(?:level|score|rating|submit|award|set_\w{1,20})\s?[=(]"
+    r"|(?<!\w)(?:submit|record|set|return)_(?:verdict|score|level|rating|grade|judge?ment)(?!\w)",
     re.IGNORECASE | re.MULTILINE,
 )
 FORGED_TURN: Final = re.compile(
@@ -143,6 +161,8 @@ FORGED_TURN: Final = re.compile(
     r"|</?(?:system|assistant|user|instructions?|response|prompt|context|rubric)>"
     r"|<<<\s?/?(?:end|response|prompt|context)[^>\n]{0,40}(?:>>>)?"
     r"|(?:-{3,}|={3,}|\*{3,})\s?end of (?:the )?(?:response|answer|prompt)[^\n]{0,20}"
-    r"|(?<!\w)end of (?:the )?response(?=\s*(?:[.:\n]|$))",
+    r"|(?<!\w)end of (?:the )?response(?=\s*(?:[.:\n]|$))"
+    r"|^[ \t]{0,3}(?:end|prompt|context|response)[ \t](?=[a-f]{0,15}\d)[0-9a-f]{6,16}[ \t]?[.:][ \t]*$"
+    r"|^[ \t]{0,3}(?:tool|function|checker|verifier)[ _](?:result|output|response|call)s?\s?:",
     re.IGNORECASE | re.MULTILINE,
 )

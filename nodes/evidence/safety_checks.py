@@ -9,6 +9,7 @@ from nodes.evidence.disguises import (
     hiding_characters,
     look_alike_words,
     plain_text,
+    shifted_text,
 )
 from nodes.evidence.findings import MOST, Finding, FindingKind
 from nodes.evidence.orders import FORGED_TURN, FORGED_VERDICT, JUDGE_INSTRUCTION
@@ -58,6 +59,7 @@ _EMPTY_PHRASES: Final = re.compile(
     re.IGNORECASE,
 )
 _FILLER: Final = re.compile(r"lorem ipsum|dolor sit amet|\[(?:insert|your) [\w ]{1,30}here\]", re.IGNORECASE)
+_LEVEL_MARK: Final = re.compile(r"^\W{0,4}(?:level )?[0-5]\s?[=:)–-]\s?", re.IGNORECASE)
 SHORT: Final = 80  # characters of an opening phrase
 ENOUGH_OF_AN_ANSWER: Final = 60  # words beside a refusal
 
@@ -133,7 +135,7 @@ def rubric_words(anchors: tuple[str, ...]) -> frozenset[str]:
 
 
 def _plain(text: str) -> str:
-    return text.lower().strip(" .!\"'*;:")
+    return _LEVEL_MARK.sub("", text).lower().strip(" .!\"'*;:")
 
 
 def _orders(evidence: Evidence) -> list[Finding]:
@@ -161,9 +163,9 @@ def _one_a_sentence(pattern: re.Pattern[str], evidence: Evidence) -> list[tuple[
 def _hidden_orders(evidence: Evidence) -> list[Finding]:
     text = evidence.response
     sentence = "Hidden text aimed at the judge."
-    plain = plain_text(text)
     found = []
-    if plain != text and JUDGE_INSTRUCTION.search(plain) and not JUDGE_INSTRUCTION.search(text):
+    undone = [plain for plain in (plain_text(text), shifted_text(text)) if plain != text]
+    if any(map(JUDGE_INSTRUCTION.search, undone)) and not JUDGE_INSTRUCTION.search(text):
         found.append(evidence.found("judge_instruction", 0, len(text), sentence))
     return found + [
         evidence.found("judge_instruction", start, end, sentence)
