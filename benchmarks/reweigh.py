@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from nodes.accept import accepted
 from nodes.aggregate import aggregate_verdicts
+from nodes.build_dataset import Judged, pairs_of
 from nodes.judge import key_of, template_version
 from nodes.panel import evidence_for, pack_for
 from nodes.reweigh import Reweighed, reweigh
@@ -141,8 +142,14 @@ def _build(settings: Settings, number: int) -> None:
             )
             rows.append(_judged(prompt, key, text, settings))
     ledger.add_samples(RUN, samples, texts, calls=1)
-    ledger.close()
     _write(settings, rows)
+    by_prompt: dict[str, list[str]] = {}
+    for sample in samples:
+        by_prompt.setdefault(sample.prompt_key, []).append(str(sample.response_key))
+    feedback = {entry.response_id: entry for _, entry in rows}
+    pairs, _ = pairs_of(ledger.run(RUN), Judged(by_prompt, ledger.responses(texts), feedback, {}))
+    ledger.set_pairs(RUN, 1, [(pair.chosen.key, pair.rejected.key, pair.margin) for pair in pairs])
+    ledger.close()
 
 
 def _judged(prompt: PromptRow, key: str, text: str, settings: Settings) -> tuple[list[Verdict], Feedback]:
@@ -211,7 +218,7 @@ def _told(result: Reweighed) -> str:
         f"down {result.ratings_down}\n"
         f"  newly accepted {len(result.newly_accepted)}, rejected {len(result.newly_rejected)}, review "
         f"{result.review_before} → {result.review_after}\n"
-        f"  {result.dataset.num_examples} pairs, dropped {result.dataset.dropped}"
+        f"  pairs: {result.pairs_kept} kept, {len(result.pairs_new)} new, {len(result.pairs_gone)} gone"
     )
 
 

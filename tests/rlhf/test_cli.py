@@ -200,6 +200,7 @@ def test_a_finished_run_is_shown_for_people_and_for_programs(ledger: Ledger) -> 
     assert list(report["stages"]) == [
         "generation",
         "feedback",
+        "audit",
         "dataset",
         "training",
         "evaluation",
