@@ -13,7 +13,7 @@ from training.prediction_powered import (
     Estimate,
     plain_mean,
     plain_share,
-    powered_mean,
+    powered_score,
     powered_share,
 )
 
@@ -54,7 +54,7 @@ def audit_stage(responses: Sequence[Audited], settings: Settings) -> AuditStage:
     told = [scored[key] for key in labels]
     rest = [row for key, row in scored.items() if key not in labels]
     threshold = settings.acceptance.min_score_acceptable
-    score = powered_mean(
+    score = powered_score(
         list(labels.values()), [row.score or 0.0 for row in told], [row.score or 0.0 for row in rest]
     )
     # An approval leaves the judges' word as it is, veto and all; a person's own rating decides by its score.

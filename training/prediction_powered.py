@@ -47,17 +47,44 @@ def powered_mean(labels: Sequence[float], judged: Sequence[float], unlabelled: S
     return Estimate(mean, mean - half, mean + half)
 
 
+def powered_score(labels: Sequence[float], judged: Sequence[float], unlabelled: Sequence[float]) -> Estimate:
+    """The mean score people would give, points of 100; arguments as for `powered_mean`.
+
+    The interval allows for two people who differ from the judges by one star (20 points), see `_doubting`.
+    """
+    return _within(100.0, _doubting(labels, judged, unlabelled, fmean(judged), 10.0))
+
+
 def powered_share(labels: Sequence[bool], judged: Sequence[bool], unlabelled: Sequence[bool]) -> Estimate:
     """The share of items people would say yes to (0 to 1), 95 % interval; arguments as for `powered_mean`.
 
-    The interval counts two more labels, one where people said yes and judges no, and one the other way round
-    (after Agresti and Coull 1998). Without them a few labels that all agree with the judges would prove that
-    the judges never err: with 20 labels and a rare yes, the plain interval holds the truth in half of all cases.
+    The interval allows for one yes and one no where judges said the opposite, see `_doubting`.
+    """
+    return _within(1.0, _doubting(labels, judged, unlabelled, 0.5, 0.5))
+
+
+def _doubting(
+    labels: Sequence[float],
+    judged: Sequence[float],
+    unlabelled: Sequence[float],
+    centre: float,
+    half: float,
+) -> Estimate:
+    """The powered mean, with the interval that two more labels would give: people above and judges below the
+    centre by `half`, and the other way round (after Agresti and Coull 1998).
+
+    Without them a few labels that all agree with the judges would prove that judges never err: with 20 labels and
+    a rare yes, the plain interval holds the true share in half of all cases.
     """
     mean = powered_mean(labels, judged, unlabelled).mean
-    wide = powered_mean([*labels, True, False], [*judged, False, True], unlabelled)
-    mean = min(1.0, max(0.0, mean))
-    return Estimate(mean, max(0.0, min(wide.low, mean)), min(1.0, max(wide.high, mean)))
+    up, down = centre + half, centre - half
+    wide = powered_mean([*labels, up, down], [*judged, down, up], unlabelled)
+    return Estimate(mean, min(wide.low, mean), max(wide.high, mean))
+
+
+def _within(top: float, found: Estimate) -> Estimate:
+    """The estimate without what lies outside 0 to `top`."""
+    return Estimate(*(min(top, max(0.0, value)) for value in (found.mean, found.low, found.high)))
 
 
 def plain_mean(values: Sequence[float]) -> Estimate:

@@ -184,6 +184,25 @@ def test_a_traced_judgement_keeps_its_trace(
     assert other.trace is None
 
 
+def test_in_a_traced_run_each_response_keeps_its_own_part_of_the_trace(
+    prompts: Path, recipe: Path, langsmith: LangSmithReceiver
+) -> None:
+    recipe.write_text(recipe.read_text().replace("score_band = 20.0", 'mode = "off"'))
+    with tracing_to(True, "qa", place(langsmith.url)):
+        assert run(prompts, recipe).exit_code == 3
+    result = json.loads(rlhf("reweigh", "one", "--json", "--recipe", str(recipe)).stdout)
+    for number in range(1, result["dataset"]["num_examples"] + 1):
+        pair = lineage(f"{result['dataset']['path']}#{number}", recipe=str(recipe))
+        assert isinstance(pair, PairOrigin)
+        for side in (pair.chosen, pair.rejected):
+            assert side.trace is None, "the derived run judged nothing"
+            [trace] = {verdict.trace for verdict in side.verdicts}
+            assert trace is not None
+            judging = langsmith.runs[trace.trace_run_id]
+            assert (judging.name, judging.trace_id) == ("judge", trace.trace_id)
+            assert judging.inputs["response_id"] == side.response_key
+
+
 def test_what_is_not_there_is_said_plainly(recipe: Path, workplace: Path) -> None:
     assert "There are no adapters" in complaint("plans", recipe)
     assert "no adapter 'plans'" in complaint("plans@v1", recipe)

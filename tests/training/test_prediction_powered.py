@@ -10,6 +10,7 @@ from training.prediction_powered import (
     plain_mean,
     plain_share,
     powered_mean,
+    powered_score,
     powered_share,
 )
 
@@ -52,7 +53,7 @@ def test_nineteen_in_twenty_intervals_hold_the_truth_with_the_fewest_labels(
     held = shares_held = 0
     for seed in range(400):
         world = World(seed, quality, noise, bias)
-        score, share = powered_mean(*world.scores()), powered_share(*world.accepted())
+        score, share = powered_score(*world.scores()), powered_share(*world.accepted())
         held += score.low <= world.people.mean() <= score.high
         shares_held += share.low <= (world.people >= 70).mean() <= share.high
     # 400 draws at 95 % stay above 0.92 in all but one case of a hundred.
@@ -66,7 +67,7 @@ def test_judges_alone_are_sure_and_wrong_where_people_correct_them() -> None:
         world = World(seed, 60, 8, 30)
         alone = plain_mean(world.judged.tolist())
         naive += alone.low <= world.people.mean() <= alone.high
-        found = powered_mean(*world.scores())
+        found = powered_score(*world.scores())
         corrected += found.low <= world.people.mean() <= found.high
     assert naive <= 5
     assert corrected >= 90
@@ -110,6 +111,9 @@ def test_labels_that_all_agree_do_not_prove_that_judges_never_err() -> None:
     found = powered_share([True] * MIN_LABELS, [True] * MIN_LABELS, [True] * 500)
     assert found.mean == 1.0
     assert found.low < 0.9
+    same = powered_score([50.0] * MIN_LABELS, [50.0] * MIN_LABELS, [50.0] * 500)
+    assert same.mean == 50.0
+    assert same.high - same.low > 1.0
 
 
 @settings(deadline=None)
@@ -134,6 +138,9 @@ def test_a_mean_is_finite_and_inside_its_interval(
     found = powered_mean([label for label, _ in pairs], [judged for _, judged in pairs], rest)
     assert np.isfinite([found.mean, found.low, found.high]).all()
     assert found.low <= found.mean <= found.high
+    score = powered_score([label for label, _ in pairs], [judged for _, judged in pairs], rest)
+    assert score.mean == min(100.0, max(0.0, found.mean))
+    assert 0.0 <= score.low <= score.mean <= score.high <= 100.0
 
 
 def test_too_little_is_refused() -> None:

@@ -1,0 +1,76 @@
+"""`rlhf show` tells what people's random answers say, and what is missing where they are too few."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from nodes.accept import AUDIT, accepted
+from rlhf.cli import app
+from state.keys import response_key
+from state.ledger import Ledger
+from state.records import Review, SampleRow
+from tests.nodes.builders import feedback, prompt_rows, settings
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def shown(*options: str) -> str:
+    result = CliRunner().invoke(app, ["show", "one", "--recipe", "local", *options])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def judged(review: dict[str, Any]) -> list[str]:
+    """A run of a hundred judged responses in the ledger; returns the keys that were drawn."""
+    rules = settings(review=review)
+    prompts = prompt_rows(100)
+    keys = {prompt.key: response_key(prompt.key, "a plan") for prompt in prompts}
+    Path(".rlhf").mkdir()
+    ledger = Ledger("sqlite:///.rlhf/ledger.sqlite")
+    ledger.create_run("one", "plans", rules, "api", prompts)
+    ledger.set_run("one", round=1)
+    samples = [
+        SampleRow(prompt_key=key, policy="policy", round=1, variation=0, response_key=response)
+        for key, response in keys.items()
+    ]
+    ledger.add_samples("one", samples, dict.fromkeys(keys.values(), "a plan"))
+    drawn = []
+    for number, key in enumerate(keys.values()):
+        entry = accepted(feedback(30.0 + number / 2), rules, key)
+        ledger.add_feedback("one", key, entry)
+        drawn += [key] if AUDIT in entry.review_reasons else []
+    ledger.close()
+    return drawn
+
+
+def answer(keys: list[str], rating: int) -> None:
+    ledger = Ledger("sqlite:///.rlhf/ledger.sqlite")
+    ledger.add_reviews("one", [Review(response_key=key, decision="edit", rating=rating) for key in keys])
+    ledger.close()
+
+
+def test_too_few_answers_are_told_and_enough_give_both_figures() -> None:
+    drawn = judged({"audit_fraction": 0.4, "score_band": 0.0})
+    assert len(drawn) > 30
+    answer(drawn[:8], 3)
+    assert "12 more audit answers are needed for people's figures" in shown()
+    assert json.loads(shown("--json"))["stages"]["audit"]["mean_score"] is None
+    answer(drawn, 3)
+    text = shown()
+    assert f"people on {len(drawn)} of 100 responses, drawn at random: score 50.0 [49." in text
+    assert "accepted 0% [0%, " in text
+    assert "the judges alone: score 54." in text
+    stage = json.loads(shown("--json"))["stages"]["audit"]
+    assert stage["mean_score"]["value"] == 50.0
+    assert stage["mean_score"]["low"] < 50.0 < stage["mean_score"]["high"]
+    assert stage["accepted_share"]["high"] > 0.03
+
+
+def test_where_nobody_reviews_nothing_is_claimed() -> None:
+    judged({"mode": "off"})
+    assert "audit" not in shown()
+    stage = json.loads(shown("--json"))["stages"]["audit"]
+    assert (stage["mean_score"], stage["note"]) == (None, "Review is off: nobody audits.")
