@@ -76,9 +76,9 @@ def aggregate_verdicts(
         raw = sum(weights[name] * (_raw(part) or 0.0) for name, part in scored.items()) / covered
         confidence = sum(weights[name] * (part.confidence or 0.0) for name, part in scored.items()) / covered
     overall_map = calibration.overall_map(weights) if calibration else None
+    changed = any(part.raw_score is not None for part in scored.values())
     if overall is not None and overall_map is not None:
-        overall = overall_map(overall)
-    changed = overall_map is not None or any(part.raw_score is not None for part in scored.values())
+        overall, changed = overall_map(overall), True
     told = [verdicts[name] for name in scored]
     return Feedback(
         prompt=response.prompt,

@@ -112,7 +112,11 @@ def sampled(labels: Labels, limit: int | None, seed: int) -> Labels:
 def labels_key(labels: Sequence[Label]) -> str:
     """The same for the same labels, whatever the file is called."""
     return content_key(
-        "labels", sorted(content_key(label.model_dump(mode="json", exclude={"id"})) for label in labels)
+        "labels",
+        sorted(
+            content_key(label.model_dump(mode="json", exclude={"id": True, "prompt": {"id"}}))
+            for label in labels
+        ),
     )
 
 

@@ -123,7 +123,9 @@ def plain_table(title: str, *columns: str) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in columns:
         table.add_column(name, justify="left" if name == columns[0] else "right", no_wrap=True)
     return table
@@ -134,7 +136,7 @@ def _pair_tables(found: "PairAgreement") -> "list[Table]":
     main = plain_table("Pairs", "", *columns)
     main.add_row("judges", *_pair_cells(found.overall))
     if found.without_calibration is not None:
-        main.add_row("judges, uncalibrated", *_pair_cells(found.without_calibration))
+        main.add_row("  uncalibrated", *_pair_cells(found.without_calibration))
     for name, figures in found.baselines.items():
         main.add_row(name, *_pair_cells(figures, interval=name != "random"))
     if found.human is not None:
@@ -194,16 +196,16 @@ def _share(share: "Share | None") -> str:
 
 
 def _score_tables(found: "ScoreAgreement") -> "list[Table]":
-    columns = ("Spearman", "95 %", "Pearson", "MAE", "95 %", "bias", "kappa", "number")
+    columns = ("Spearman", "95 %", "Pearson", "MAE", "bias", "kappa", "number")
     main = plain_table("Scores, points of 100", "", *columns)
     main.add_row("judges", *_score_cells(found.overall))
     if found.without_calibration is not None:
-        main.add_row("judges, uncalibrated", *_score_cells(found.without_calibration))
+        main.add_row("  uncalibrated", *_score_cells(found.without_calibration))
     if found.mean_for_all is not None:
-        main.add_row("one score for all", "", "", "", f"{found.mean_for_all:.1f}", "", "", "", "")
+        main.add_row("one score for all", "", "", "", f"{found.mean_for_all:.1f}", "", "", "")
     if found.length is not None:
-        interval = f"{found.length.low:.2f} to {found.length.high:.2f}"
-        main.add_row("length alone", f"{found.length.value:.2f}", interval, "", "", "", "", "", "")
+        reach = _reach(found.length.low, found.length.high)
+        main.add_row("length alone", f"{found.length.value:.2f}", reach, "", "", "", "", "")
     main.add_section()
     for name, figures in found.dimensions.items():
         main.add_row(name, *_score_cells(figures))
@@ -220,14 +222,17 @@ def _score_cells(figures: "ScoreFigures") -> list[str]:
     rank, line, distance = figures.spearman, figures.pearson, figures.mae
     return [
         "" if rank is None else f"{rank.value:.2f}",
-        "" if rank is None else f"{rank.low:.2f} to {rank.high:.2f}",
+        "" if rank is None else _reach(rank.low, rank.high),
         "" if line is None else f"{line.value:.2f}",
         "" if distance is None else f"{distance.value:.1f}",
-        "" if distance is None else f"{distance.low:.1f} to {distance.high:.1f}",
         "" if figures.bias is None else f"{figures.bias:+.1f}",
         "" if figures.weighted_kappa is None else f"{figures.weighted_kappa:.2f}",
         str(figures.num_judged),
     ]
+
+
+def _reach(low: float, high: float) -> str:
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _categories(number: int) -> str:

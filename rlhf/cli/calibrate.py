@@ -138,23 +138,17 @@ def _print_maps(calibration: "Calibration", *, stored: bool) -> None:
 
     judge = calibration.judge
     pairs = calibration.kind == "pairs"
-    title = f"{judge.model}, rubric {judge.task_type} {judge.rubric_version}: " + (
-        "Brier score of who wins, on held-out labels"
-        if pairs
-        else "mean distance in points, on held-out labels"
-    )
-    columns = [
-        "",
-        "raw",
-        "one for all",
-        "calibrated",
-        "gain ≥",
-        *(["right before", "after"] if pairs else []),
-    ]
-    table = plain_table(title, *columns, "map")
+    error = "Brier score of who wins" if pairs else "mean distance in points"
+    typer.secho(f"{judge.model}, rubric {judge.task_type} {judge.rubric_version}", bold=True)
+    title = f"{error[0].upper()}{error[1:]}, on held-out labels"
+    columns = ["", "raw", "constant", "calibrated", "gain ≥", *(["right", "after"] if pairs else []), "map"]
+    table = plain_table(title, *columns)
     for name, found in calibration.figures.items():
-        table.add_row(name, *_figures(found, pairs), "yes" if found.stored else f"no: {found.note}")
+        table.add_row(name, *_figures(found, pairs), "yes" if found.stored else "no")
     Console().print(table)
+    for note in dict.fromkeys(found.note for found in calibration.figures.values() if not found.stored):
+        names = [n for n, found in calibration.figures.items() if found.note == note and not found.stored]
+        typer.echo(f"No map for {', '.join(names)}: {note}.")
     if pairs:
         typer.echo("Pairs say which is better, not how good: the maps keep the scores' mean and spread.")
     kept = [*calibration.dimensions, *(["overall"] if calibration.overall else [])]
