@@ -91,7 +91,7 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
                 await _judged_again(services, run_id, [*failed, *new], follow)
         finally:
             # Where the run stands is its own affair: a judge that is down now does not make it a failed run.
-            ledger.set_run(run_id, status=run.status, note=run.note)
+            ledger.set_run(run_id, status=run.status, note=_note(ledger, run))
             for round in range(1, run.round + 1):
                 keep_round_again(ledger, run_id, round)
         failures = [_unmade(row) for row in answered if not row.response_key]
@@ -111,6 +111,18 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
             coverage_after=_coverage(ledger, run_id),
             usage=ledger.usage(run_id) - usage,
         )
+
+
+def _note(ledger: "Ledger", run: "RunRow") -> str:
+    """The run's note; it changes where nothing is left of the review that it waits for."""
+    from nodes.review import pending_reviews
+
+    reviewing = (
+        run.status == "waiting" and ledger.stage(run.run_id, run.round, "dataset", DatasetStage) is None
+    )
+    if reviewing and not pending_reviews(ledger, run.run_id, run.round):
+        return f"Nothing waits for review any more; go on with `rlhf resume {run.run_id}`."
+    return run.note
 
 
 def _refuse_a_servers(run: "RunRow") -> None:

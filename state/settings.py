@@ -78,8 +78,8 @@ class JudgeSettings(_ModelSection):
     evidence_weight: float = Field(0.0, ge=0.0, le=1.0)
     """Share of a dimension's score that its graded checks carry; 0: checks only inform and cap."""
     mode: Literal["separate", "combined"] = "separate"
-    """separate: a call per dimension; combined: all five in one call, for a third of the tokens and with more
-    halo from one dimension to the others."""
+    """separate: a call per dimension; combined: all five in one call, for 40 % of the input tokens. Whether one
+    dimension then colours the others (the halo) is measured by benchmarks/halo.py."""
     style: Literal["full", "compact"] = "full"
     """full: a structured verdict with reasons; compact: the level alone, for tiny models."""
     reasoning: bool = True

@@ -41,7 +41,7 @@ def _tell(done: "Retried", status: str) -> None:
         typer.echo(f"{done.num_made} of {done.num_samples} missing response(s) made and judged.")
     if done.num_verdicts:
         typer.echo(f"{done.num_scored} of {done.num_verdicts} failed verdict(s) scored.")
-    if done.coverage_before is not None and done.coverage_after is not None:
+    if done.usage.calls and done.coverage_before is not None and done.coverage_after is not None:
         usage = done.usage
         typer.echo(
             f"Coverage {done.coverage_before:.1%} -> {done.coverage_after:.1%}, for {usage.calls} call(s), "

@@ -41,6 +41,8 @@ def _lines(report: "RunReport") -> Iterator[Line]:
         yield "generation", f"{text} (round {report.round})"
     if stages.feedback.num_feedback:
         yield "feedback", _feedback(report)
+    if (stages.feedback.num_failed or stages.generation.num_failed) and report.status != "running":
+        yield "", f"what failed alone can be asked again: rlhf retry {report.run_id}"
     yield from _audit(report)
     if stages.dataset.path or stages.dataset.dropped:
         yield "dataset", f"{stages.dataset.num_examples} pairs in {stages.dataset.path}"

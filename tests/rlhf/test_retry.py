@@ -185,3 +185,21 @@ def test_a_run_at_a_server_is_left_to_the_server(recipe: Path) -> None:
     with pytest.raises(InputError, match="Run one is running at a server"):
         asyncio.run(retry_run(services, "one", lambda progress: None))
     services.close()
+
+
+def test_a_review_that_a_retry_settles_is_no_wait(
+    prompts: Path, recipe: Path, endpoint: ScriptedEndpoint
+) -> None:
+    recipe.write_text(
+        recipe.read_text().replace("score_band = 20.0", "score_band = 0.0\naudit_fraction = 0.0")
+    )
+    endpoint.script = picky = Picky()
+    picky.unwritten = ""
+    rlhf("run", str(prompts), "--recipe", str(recipe), "--run-id", "one", exits=3)
+    assert "what failed alone can be asked again: rlhf retry one" in rlhf("show", "one").stdout
+    endpoint.script = default_script
+    rlhf("retry", "one")
+    shown = rlhf("show", "one").stdout
+    assert "Nothing waits for review any more; go on with `rlhf resume one`." in shown
+    assert "rlhf retry" not in shown
+    assert "pairs?" in rlhf("resume", "one", exits=3).stdout
