@@ -17,6 +17,7 @@ SMALLER = {
     "min_margin = 8.0": "min_margin = 0.1",
     "pairs_per_prompt = 2": "pairs_per_prompt = 1",
     "epochs = 3": "epochs = 1",
+    "canaries = 12": "canaries = 3",
 }
 
 
@@ -36,6 +37,8 @@ def test_a_handful_of_responses_goes_through_the_real_models() -> None:
     assert stages["feedback"]["coverage"] == 1.0, "the embedded judge gave every level"
     assert 1 <= stages["dataset"]["num_examples"] <= 3
     assert stages["training"]["metrics"]["steps"] == 1
+    assert stages["evaluation"]["canaries"]["num_scored"] == 3
+    assert stages["evaluation"]["canaries"]["above"] == []
     assert stages["evaluation"]["verdict"] in ("ship", "hold")
     assert Path(stages["deployment"]["path"], "adapter_model.safetensors").is_file()
     assert report["usage"]["calls"] >= 5 * 10
