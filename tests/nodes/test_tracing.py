@@ -341,7 +341,17 @@ print(time.time(), flush=True)
 
 
 def ending(environment: dict[str, str]) -> tuple[float, list[str]]:
-    """Seconds between the child's last line and its end, and what it said on standard error."""
+    """Seconds between the child's last line and its end, and what it said on standard error.
+
+    A busy machine may be slow once, a delay of ours comes every time: the shortest of up to three counts.
+    """
+    tries = [_ending(environment)]
+    while tries[-1][0] >= 2.0 and len(tries) < 3:
+        tries.append(_ending(environment))
+    return min(tries)
+
+
+def _ending(environment: dict[str, str]) -> tuple[float, list[str]]:
     done = subprocess.run(
         [sys.executable, "-c", _CHILD],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
