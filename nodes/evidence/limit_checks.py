@@ -87,9 +87,7 @@ def _spent(evidence: Evidence) -> list[Amount]:
     return [
         amount
         for amount in evidence.amounts
-        if amount.kind == "money"
-        and amount not in stated
-        and not is_aside(amount, evidence.response)
+        if amount.kind == "money" and amount not in stated and not is_aside(amount, evidence.response)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def endpoint(tmp_path: Path) -> Iterator[ScriptedEndpoint]:
         yield server
 
 
-def written(rows: list[dict[str, Any]], name: str = "labels.jsonl") -> Path:
+def written(rows: Sequence[Mapping[str, Any]], name: str = "labels.jsonl") -> Path:
     Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     return Path(name)
 
@@ -181,7 +181,7 @@ def test_finished_feedback_needs_no_call(endpoint: ScriptedEndpoint) -> None:
 
 def test_choices_of_a_pairwise_judge_are_compared_in_both_orders(endpoint: ScriptedEndpoint) -> None:
     file = str(written(PAIRS))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": "q1", "verdict": "a", "verdict_swapped": "a"},
         {"id": "q2", "verdict": "a", "verdict_swapped": "b"},
         {"id": "q3", "verdict": "a", "verdict_swapped": "a"},
