@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
-from statistics import fmean, pstdev
+from statistics import fmean
 
 from state.calibrations import CrossValidated, ScoreMap
 from state.keys import derived_seed
 from training.preferences import choice, hit
+from training.score_maps import fit_pairs, fit_scores, win_probability, win_slope
 from training.statistics import bootstrap
 
 OVERALL = "overall"
 FOLDS = 5
-KEPT_ORDER = 0.02
-"""Share of the raw score in a calibrated one, so that a flat step of the map makes no ties."""
-RAREST = 0.03
-"""Shares of wins nearer to 0 or 1 than this are taken as this: a handful of labels proves no more."""
 MIN_LABELS = 30
 """Fewest labels to fit a map on; they must come from FOLDS prompts at least."""
 
@@ -219,82 +215,11 @@ def _fitted(cases: Sequence[Case], read: _Read) -> ScoreMap | None:
     return fit_pairs([(a, b) for a, b in scores], [case.target for case in cases])
 
 
-def fit_scores(scores: Sequence[float], targets: Sequence[float]) -> ScoreMap:
-    """The monotone map of `scores` closest to `targets` in squares, both 0–100, but for KEPT_ORDER."""
-    return _rising(*_isotonic(scores, targets, 100.0))
-
-
-def fit_pairs(scores: Sequence[tuple[float, float]], outcomes: Sequence[float]) -> ScoreMap | None:
-    """The map of scores to the log odds of winning, drawn to the mean and spread of the scores (0–100).
-
-    `outcomes` are 1 where the first of the pair is better, 0 where the second is, 0.5 for ties. None if the
-    scores tell nothing about who wins.
-    """
-    values = [score for pair in scores for score in pair]
-    wins = [win for outcome in outcomes for win in (outcome, 1.0 - outcome)]
-    x, shares = _isotonic(values, wins, 1.0)
-    odds = [log(share / (1 - share)) for share in (min(1 - RAREST, max(RAREST, share)) for share in shares)]
-    told = _interpolated(values, x, odds)
-    spread = pstdev(told)
-    if spread < 1e-6 or pstdev(values) < 1e-6:
-        return None
-    middle, center, stretch = fmean(values), fmean(told), pstdev(values) / spread
-    return _rising(x, [min(100.0, max(0.0, middle + stretch * (each - center))) for each in odds])
-
-
-def _interpolated(values: Sequence[float], x: Sequence[float], y: Sequence[float]) -> list[float]:
-    import numpy as np
-
-    return [float(value) for value in np.interp(values, x, y)]
-
-
-def _rising(x: list[float], y: list[float]) -> ScoreMap:
-    if x[0] > 0.0:
-        x, y = [0.0, *x], [y[0], *y]
-    if x[-1] < 100.0:
-        x, y = [*x, 100.0], [*y, y[-1]]
-    mixed = [(1 - KEPT_ORDER) * after + KEPT_ORDER * before for before, after in zip(x, y, strict=True)]
-    return ScoreMap(x=x, y=[round(value, 4) for value in mixed])
-
-
-def _isotonic(
-    values: Sequence[float], targets: Sequence[float], highest: float
-) -> tuple[list[float], list[float]]:
-    from sklearn.isotonic import IsotonicRegression
-
-    model = IsotonicRegression(y_min=0.0, y_max=highest, out_of_bounds="clip")
-    model.fit([round(value, 4) for value in values], list(targets))
-    x = [round(float(value), 4) for value in model.X_thresholds_]
-    y = [min(highest, max(0.0, round(float(value), 6))) for value in model.y_thresholds_]
-    return x, y
-
-
 def _errors(train: Sequence[Case], test: Sequence[Case], read: _Read) -> list[float]:
     if len(test[0].sides) == 1:
         return [abs(_known(read(case.sides[0])) - case.target) for case in test]
     slope = win_slope([_difference(case, read) for case in train], [case.target for case in train])
     return [(win_probability(_difference(case, read), slope) - case.target) ** 2 for case in test]
-
-
-def win_probability(difference: float, slope: float) -> float:
-    """Chance that the first response is better, by its lead in points."""
-    return 1.0 / (1.0 + exp(-max(-500.0, min(500.0, slope * difference))))
-
-
-def win_slope(differences: Sequence[float], outcomes: Sequence[float]) -> float:
-    """The slope, 0 to 2 per point, with the smallest squared error of the win probability."""
-    from scipy.optimize import minimize_scalar
-
-    def error(root: float) -> float:  # over the root, which gives small slopes room
-        slope = root * root
-        return fmean(
-            (win_probability(d, slope) - outcome) ** 2
-            for d, outcome in zip(differences, outcomes, strict=True)
-        )
-
-    if not any(differences):
-        return 0.0
-    return float(minimize_scalar(error, bounds=(0.0, sqrt(2.0)), method="bounded").x) ** 2
 
 
 def _hit(case: Case, read: _Read) -> float:

@@ -9,18 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from training.calibration import (
-    KEPT_ORDER,
-    MIN_LABELS,
-    OVERALL,
-    Case,
-    Side,
-    calibrate,
-    fit_pairs,
-    fit_scores,
-    win_probability,
-    win_slope,
-)
+from training.calibration import MIN_LABELS, OVERALL, Case, Side, calibrate
+from training.score_maps import KEPT_ORDER, fit_pairs, fit_scores, win_probability, win_slope
 
 WEIGHTS = {"accuracy": 0.6, "clarity": 0.4}
 SCORES = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 100)), min_size=2, max_size=40).filter(
