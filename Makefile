@@ -27,8 +27,8 @@ $(READY): pyproject.toml constraints.txt
 run: $(READY) ## Run the whole loop on the embedded model: no key, no network, about eleven minutes on two idle cores
 	$(BIN)/rlhf run examples/prompts/budgeting.jsonl --recipe local --adapter budgeting --yes
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests, two files at a time
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
