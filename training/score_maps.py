@@ -1,4 +1,4 @@
-"""Monotone maps from judges' scores to people's, and how likely the higher score wins: the arithmetic of calibration."""
+"""Monotone maps from judges' scores to people's, and how likely the higher score wins."""
 
 from collections.abc import Sequence
 from math import exp, log, sqrt
