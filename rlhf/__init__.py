@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nodes.quality import Thresholds as Thresholds
+    from nodes.reweigh import Reweighed as Reweighed
     from rlhf.asking import acollect_human_feedback as acollect_human_feedback
     from rlhf.asking import collect_human_feedback as collect_human_feedback
     from rlhf.automation import AutomatedRLHFPipeline as AutomatedRLHFPipeline
@@ -15,13 +16,18 @@ if TYPE_CHECKING:
     from rlhf.datasets import PreferenceDataset as PreferenceDataset
     from rlhf.datasets import list_datasets as list_datasets
     from rlhf.datasets import save_dataset as save_dataset
+    from rlhf.descent import lineage as lineage
     from rlhf.feedback import MultiAgentRLHF as MultiAgentRLHF
     from rlhf.feedback import SyntheticFeedbackGenerator as SyntheticFeedbackGenerator
     from rlhf.monitoring import RLHFMonitor as RLHFMonitor
+    from rlhf.origins import AdapterOrigin as AdapterOrigin
+    from rlhf.origins import PairOrigin as PairOrigin
+    from rlhf.origins import ResponseOrigin as ResponseOrigin
     from rlhf.people import MergedFeedback as MergedFeedback
     from rlhf.people import export_review as export_review
     from rlhf.people import import_review as import_review
     from rlhf.people import merge as merge
+    from rlhf.reweighing import reweigh as reweigh
     from rlhf.runs import Pending as Pending
     from rlhf.tracing import LangSmithTracer as LangSmithTracer
     from rlhf.tracing import ProjectStats as ProjectStats
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdapterOrigin",
     "Alert",
     "AutomatedRLHFPipeline",
     "Batch",
@@ -50,11 +57,14 @@ __all__ = [
     "LangSmithTracer",
     "MergedFeedback",
     "MultiAgentRLHF",
+    "PairOrigin",
     "Pending",
     "PipelineConfig",
     "PreferenceDataset",
     "ProjectStats",
     "RLHFMonitor",
+    "ResponseOrigin",
+    "Reweighed",
     "RlhfError",
     "RunReport",
     "SyntheticFeedbackGenerator",
@@ -66,13 +76,16 @@ __all__ = [
     "collect_human_feedback",
     "export_review",
     "import_review",
+    "lineage",
     "list_datasets",
     "merge",
+    "reweigh",
     "save_dataset",
 ]
 
 _PLACES = {
     "nodes.quality": ("Thresholds",),
+    "nodes.reweigh": ("Reweighed",),
     "rlhf.asking": (
         "acollect_human_feedback",
         "collect_human_feedback",
@@ -89,17 +102,24 @@ _PLACES = {
         "list_datasets",
         "save_dataset",
     ),
+    "rlhf.descent": ("lineage",),
     "rlhf.feedback": (
         "MultiAgentRLHF",
         "SyntheticFeedbackGenerator",
     ),
     "rlhf.monitoring": ("RLHFMonitor",),
+    "rlhf.origins": (
+        "AdapterOrigin",
+        "PairOrigin",
+        "ResponseOrigin",
+    ),
     "rlhf.people": (
         "MergedFeedback",
         "export_review",
         "import_review",
         "merge",
     ),
+    "rlhf.reweighing": ("reweigh",),
     "rlhf.runs": ("Pending",),
     "rlhf.tracing": (
         "LangSmithTracer",

@@ -44,7 +44,7 @@ def lineage(
     """Show where an adapter, a pair or a response comes from."""
     from rich.console import Console
 
-    from rlhf.lineage import lineage as origin_of
+    from rlhf.descent import lineage as origin_of
     from rlhf.origins import AdapterOrigin, PairOrigin
 
     origin = origin_of(reference, recipe=recipe)

@@ -16,7 +16,7 @@ from nodes.tracing import tracing_to
 from prompts.dimensions import DIMENSIONS
 from rlhf.cli import app
 from rlhf.judging import judged
-from rlhf.lineage import lineage
+from rlhf.descent import lineage
 from rlhf.origins import AdapterOrigin, PairOrigin, ResponseOrigin
 from state.errors import InputError
 from state.promptfile import parse_prompt
