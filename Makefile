@@ -47,6 +47,7 @@ benchmarks: $(READY) ## Print the figures the README states
 	$(BIN)/python -m benchmarks.evidence
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.reweigh
 
 clean: ## Remove the environment and caches; runs, data and adapters stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
