@@ -15,8 +15,8 @@ from nodes.services import Services
 from nodes.tracing import tracing_to
 from prompts.dimensions import DIMENSIONS
 from rlhf.cli import app
-from rlhf.judging import judged
 from rlhf.descent import lineage
+from rlhf.judging import judged
 from rlhf.origins import AdapterOrigin, PairOrigin, ResponseOrigin
 from state.errors import InputError
 from state.promptfile import parse_prompt
