@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -217,17 +218,25 @@ def test_a_model_that_answers_nothing_stops_the_comparison_and_a_few_failures_lo
     )
 
 
+def _plan(prompt: str, steps: int) -> str:
+    """The first steps of a plan in which no check finds a fault."""
+    budget, first, second = re.findall(r"[$](\d+) between (\w+) and (\w+)", prompt)[0]
+    lines = (
+        f"Step 1: put ${int(budget) * 6 // 10} into {first} by May 3, because most shoppers buy there.",
+        f"Step 2: put ${int(budget) * 4 // 10} into {second} by June 1, to win new households.",
+        "Step 3: the media team reports sales each Monday.",
+        "Step 4: on July 1 the planner moves what is left to the better shop.",
+    )
+    return "\n".join(lines[:steps])
+
+
 def test_python_gives_the_numbers_of_the_command(
     recipe: Path, endpoint: ScriptedEndpoint, workplace: Path
 ) -> None:
     for name, steps in (("a", 2), ("b", 4)):
         rows = [
-            {
-                "prompt": prompt,
-                "task_type": "budgeting",
-                "response": "\n".join(f"Step {n}: put ${n + i},000 into CVS." for n in range(1, steps + 1)),
-            }
-            for i, prompt in enumerate(PROMPTS)
+            {"prompt": prompt, "task_type": "budgeting", "response": _plan(prompt, steps)}
+            for prompt in PROMPTS
         ]
         (workplace / f"{name}-answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         told = CliRunner().invoke(app, ["judge", f"{name}-answers.jsonl", "--json", "--recipe", str(recipe)])
