@@ -133,7 +133,7 @@ class _Drawing:
                 yield f"evidence {note.check} {note.grade:.2f}: {self._text(note.sentence)}"
         held = sum(note.grade == 1 for note in verdict.evidence)
         if held and not self._full:
-            yield f"evidence: {held} checks hold"
+            yield f"evidence: {held} {'checks hold' if held > 1 else 'check holds'}"
         if verdict.evidence_cap is not None:
             yield f"evidence caps the score at {verdict.evidence_cap:.0f}"
 
