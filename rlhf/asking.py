@@ -105,17 +105,7 @@ class _Session:
     def _keep(self, place: int, rating: int) -> None:
         sample = self._samples[place]
         # Kept before the comment is asked for: who quits there has rated all the same.
-        label = self._labels[place] = HumanLabel(
-            response_id=sample.response_id,
-            prompt_id=sample.prompt_id,
-            task_type=sample.task_type,
-            prompt=sample.prompt,
-            response=sample.response,
-            rating=rating,
-            reviewer=self._reviewer,
-            labelled_at=datetime.now(UTC),
-            judge_rating=sample.judge_rating,
-        )
+        label = self._labels[place] = sample.label(rating, self._reviewer, datetime.now(UTC))
         if comment := self._read("Comment (optional): "):
             self._labels[place] = label.model_copy(update={"comment": comment})
         if sample.judge_rating is not None and not self._show_judges:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -41,6 +42,21 @@ class Sample:
             return "no score"
         score = "" if self.judge_score is None else f" ({self.judge_score:.0f} of 100)"
         return f"{self.judge_rating} of 5{score}"
+
+    def label(self, rating: int, reviewer: str, labelled_at: datetime, comment: str = "") -> HumanLabel:
+        """A person's rating of it."""
+        return HumanLabel(
+            response_id=self.response_id,
+            prompt_id=self.prompt_id,
+            task_type=self.task_type,
+            prompt=self.prompt,
+            response=self.response,
+            rating=rating,
+            comment=comment,
+            reviewer=reviewer,
+            labelled_at=labelled_at,
+            judge_rating=self.judge_rating,
+        )
 
 
 def sample_of(given: AnySample, where: str, task_type: str | None) -> Sample:

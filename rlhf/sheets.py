@@ -114,18 +114,8 @@ def refuse(path: Path, problems: Sequence[Problem]) -> None:
 
 def label_of(row: Row, rating: int, reviewer: str | None, now: datetime) -> HumanLabel:
     """The row's rating as a label, by `reviewer` and from `now` where the row says nothing else."""
-    sample = row.sample
-    return HumanLabel(
-        response_id=sample.response_id,
-        prompt_id=sample.prompt_id,
-        task_type=sample.task_type,
-        prompt=sample.prompt,
-        response=sample.response,
-        rating=rating,
-        comment=row.comment,
-        reviewer=row.reviewer or reviewer_name(reviewer),
-        labelled_at=row.labelled_at or now,
-        judge_rating=sample.judge_rating,
+    return row.sample.label(
+        rating, row.reviewer or reviewer_name(reviewer), row.labelled_at or now, row.comment
     )
 
 

@@ -16,10 +16,7 @@ from state.records import Record
 if TYPE_CHECKING:
     from langsmith import Client, RunTree
 
-__all__ = ["LangSmithTracer", "ProjectStats", "TracedBlock", "langsmith_tracing"]
-
-langsmith_tracing = tracing_to
-"""`with langsmith_tracing(enabled, project)`: on for that project, off, or (None) as the environment says."""
+__all__ = ["LangSmithTracer", "ProjectStats", "TracedBlock"]
 
 
 class ProjectStats(Record):

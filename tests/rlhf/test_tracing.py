@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from nodes.tracing import tracing_to
 from rlhf import AutomatedRLHFPipeline, SyntheticFeedbackGenerator
 from rlhf.cli import app
 from rlhf.runs import Pending
-from rlhf.tracing import LangSmithTracer, langsmith_tracing
+from rlhf.tracing import LangSmithTracer
 from state.errors import InputError
 from tests.langsmith_receiver import LangSmithReceiver, Received
 from tests.langsmith_receiver import langsmith as langsmith
@@ -163,7 +164,7 @@ def test_a_switch_is_on_off_or_as_the_environment_says(
 ) -> None:
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
     monkeypatch.setenv("LANGCHAIN_PROJECT", "from-outside")
-    with langsmith_tracing(enabled, "forced"):
+    with tracing_to(enabled, "forced"):
         generator.generate_feedback(PROMPT, ANSWER)
     if project is None:
         assert configured.requests == []
