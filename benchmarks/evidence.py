@@ -18,8 +18,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.budgeting_pairs import Pair, make_pairs
-from nodes.evidence import DimensionEvidence, collect_evidence, grade_checks, known_checks
-from prompts.rubric import RubricPack, load_pack
+from rlhf.nodes.evidence import DimensionEvidence, collect_evidence, grade_checks, known_checks
+from rlhf.prompts.rubric import RubricPack, load_pack
 from tests.nodes.evidence.casebook import Case, cases, overall, score
 
 WANTED = 0.95
@@ -110,10 +110,10 @@ async def _won(
     pairs: Sequence[Pair], folder: Path, task_type: str, evidence_weight: float | None
 ) -> list[float]:
     """For each pair 1 if the better response is scored higher, 0 if lower, 0.5 for a tie."""
-    from nodes.services import Services
-    from rlhf.judging import judged
-    from state.promptfile import parse_prompt
-    from state.settings import load_recipe
+    from rlhf.nodes.services import Services
+    from rlhf.runs.judge import judged
+    from rlhf.state.files.prompts import parse_prompt
+    from rlhf.state.recipe import load_recipe
 
     settings = load_recipe("local")
     weight = settings.judge.evidence_weight if evidence_weight is None else evidence_weight

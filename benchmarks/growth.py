@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.services import Services
-from rlhf.runs import Pending, advance, register
-from state.promptfile import parse_rows
-from state.settings import Settings, parse_recipe
+from rlhf.nodes.services import Services
+from rlhf.runs.drive import Pending, advance, register
+from rlhf.state.files.prompts import parse_rows
+from rlhf.state.recipe import parse_recipe
+from rlhf.state.settings import Settings
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 
 RESPONSES = (100, 1000)

@@ -21,14 +21,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nodes.judge import key_of
-from nodes.panel import pack_for
-from nodes.services import Services
-from prompts.dimensions import DIMENSIONS
-from rlhf.judging import judged
-from state.promptfile import parse_prompt
-from state.records import PromptRow, Usage
-from state.settings import Settings, load_recipe
+from rlhf.nodes.judge_version import key_of
+from rlhf.nodes.panel import pack_for
+from rlhf.nodes.services import Services
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.runs.judge import judged
+from rlhf.state.files.prompts import parse_prompt
+from rlhf.state.recipe import load_recipe
+from rlhf.state.records import PromptRow, Usage
+from rlhf.state.settings import Settings
 
 Mode = Literal["separate", "combined"]
 MAX_TOKENS = 700

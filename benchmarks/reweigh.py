@@ -16,20 +16,21 @@ from random import Random
 
 import sqlalchemy as sa
 
-from nodes.accept import accepted
-from nodes.aggregate import aggregate_verdicts
-from nodes.build_dataset import Judged, pairs_of
-from nodes.judge import key_of, template_version
-from nodes.panel import evidence_for, pack_for
-from nodes.reweigh import Reweighed, reweigh
-from prompts.dimensions import DIMENSIONS
-from state import tables as t
-from state.database import Database
-from state.keys import response_key
-from state.ledger import Ledger
-from state.promptfile import parse_rows
-from state.records import Feedback, PromptRow, ResponseRow, SampleRow, Usage, Verdict
-from state.settings import Settings, parse_recipe
+from rlhf.nodes.accept import accepted
+from rlhf.nodes.aggregate import aggregate_verdicts
+from rlhf.nodes.build_dataset import RoundFeedback, pairs_of
+from rlhf.nodes.judge_version import key_of, template_version
+from rlhf.nodes.panel import evidence_for, pack_for
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.runs.reweigh import Reweighed, derive
+from rlhf.state.files.prompts import parse_rows
+from rlhf.state.keys import response_key
+from rlhf.state.ledger import Ledger
+from rlhf.state.ledger import tables as t
+from rlhf.state.ledger.database import Database
+from rlhf.state.recipe import parse_recipe
+from rlhf.state.records import Feedback, PromptRow, ResponseRow, SampleRow, Usage, Verdict
+from rlhf.state.settings import Settings
 from tests.scripted_endpoint import ScriptedEndpoint, plan
 
 LIMIT = 5.0
@@ -80,7 +81,7 @@ def main() -> int:
         print(f"{number:,} responses stored in {time.perf_counter() - start:.0f} s, ledger {size:.0f} MiB")
         ledger = Ledger(settings.storage.ledger_url)
         start = time.perf_counter()
-        result = reweigh(ledger, RUN, {"acceptance": {"weights": WEIGHTS, "min_score_acceptable": 65.0}})
+        result = derive(ledger, RUN, {"acceptance": {"weights": WEIGHTS, "min_score_acceptable": 65.0}})
         seconds = time.perf_counter() - start
         calls = ledger.usage(result.run_id).calls + endpoint.count()
         ledger.close()
@@ -147,7 +148,7 @@ def _build(settings: Settings, number: int) -> None:
     for sample in samples:
         by_prompt.setdefault(sample.prompt_key, []).append(str(sample.response_key))
     feedback = {entry.response_id: entry for _, entry in rows}
-    pairs, _ = pairs_of(ledger.run(RUN), Judged(by_prompt, ledger.responses(texts), feedback, {}))
+    pairs, _ = pairs_of(ledger.run(RUN), RoundFeedback(by_prompt, ledger.responses(texts), feedback, {}))
     ledger.set_pairs(RUN, 1, [(pair.chosen.key, pair.rejected.key, pair.margin) for pair in pairs])
     ledger.close()
 

@@ -8,8 +8,8 @@ RUNS = 7
 TARGETS = {
     "rlhf --help": (["-m", "rlhf", "--help"], 0.5),
     "import rlhf": (["-c", "import rlhf"], 0.5),
-    "import graph.pipeline": (["-c", "import graph.pipeline"], 2.0),
-    "import graph.judge": (["-c", "import graph.judge"], 2.0),
+    "import rlhf.graph.pipeline": (["-c", "import rlhf.graph.pipeline"], 2.0),
+    "import rlhf.graph.judge": (["-c", "import rlhf.graph.judge"], 2.0),
 }
 
 

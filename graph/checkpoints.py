@@ -8,9 +8,9 @@ from pathlib import Path
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from nodes.tracing import install
-from state.errors import LedgerError
-from state.settings import choose_recipe
+from rlhf.nodes.tracing.context import install
+from rlhf.state.errors import LedgerError
+from rlhf.state.recipe import choose_recipe
 
 
 class Checkpoints(AsyncSqliteSaver):

@@ -6,14 +6,21 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from graph.standing import marking_failure
-from nodes.accept import accept
-from nodes.aggregate import aggregate
-from nodes.judge import judge, judge_combined
-from nodes.route import chosen_judges, route
-from nodes.services import Services, operator
-from prompts.dimensions import DIMENSIONS
-from state.graph_state import JudgedResponse, JudgeInput, JudgeOutput, JudgeState, JudgeTask, RunContext
+from rlhf.graph.status import marking_failure
+from rlhf.nodes.accept import accept
+from rlhf.nodes.aggregate import aggregate
+from rlhf.nodes.judge import judge, judge_combined
+from rlhf.nodes.route import chosen_judges, route
+from rlhf.nodes.services import Services, operator
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.graph_state import (
+    JudgedResponse,
+    JudgeInput,
+    JudgeOutput,
+    JudgeState,
+    JudgeTask,
+    RunContext,
+)
 
 
 def build_judge(services: Services) -> StateGraph[JudgeState, RunContext, JudgeInput, JudgeOutput]:

@@ -4,21 +4,21 @@ from functools import partial
 
 from langgraph.graph import END, START, StateGraph
 
-from graph.judge import build_panel
-from graph.standing import Action, keeping_status
-from nodes.approve_deployment import approve_deployment
-from nodes.approve_training import approve_training
-from nodes.build_dataset import build_dataset
-from nodes.collect import collect
-from nodes.deploy import deploy
-from nodes.evaluate import evaluate
-from nodes.finish import finish
-from nodes.generate import generate
-from nodes.prepare import prepare
-from nodes.review import review
-from nodes.services import Services, operator
-from nodes.train import train
-from state.graph_state import PipelineInput, PipelineOutput, PipelineState, RunContext
+from rlhf.graph.judge import build_panel
+from rlhf.graph.status import Action, keeping_status
+from rlhf.nodes.approve_deployment import approve_deployment
+from rlhf.nodes.approve_training import approve_training
+from rlhf.nodes.build_dataset import build_dataset
+from rlhf.nodes.collect import collect
+from rlhf.nodes.deploy import deploy
+from rlhf.nodes.evaluate import evaluate
+from rlhf.nodes.finish import finish
+from rlhf.nodes.generate import generate
+from rlhf.nodes.prepare import prepare
+from rlhf.nodes.review import review
+from rlhf.nodes.services import Services, operator
+from rlhf.nodes.train import train
+from rlhf.state.graph_state import PipelineInput, PipelineOutput, PipelineState, RunContext
 
 
 def build_pipeline(

@@ -4,16 +4,17 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from nodes.panel import pack_for, settings_of
-from nodes.scores import score
-from nodes.services import Services, in_thread
-from nodes.spans import annotate, graph_run
-from nodes.tracing import current
-from state.graph_state import JudgeState, RunContext
-from state.keys import derived_seed
-from state.records import Feedback
-from state.settings import AcceptanceSettings, Settings
-from state.traces import Trace
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.panel import pack_for, settings_of
+from rlhf.nodes.services import Services
+from rlhf.nodes.tracing.context import current
+from rlhf.nodes.tracing.scores import score
+from rlhf.nodes.tracing.spans import annotate, graph_run
+from rlhf.state.graph_state import JudgeState, RunContext
+from rlhf.state.keys import derived_seed
+from rlhf.state.ledger.traces import Trace
+from rlhf.state.records import Feedback
+from rlhf.state.settings import AcceptanceSettings, Settings
 
 AUDIT = "random audit sample"
 """The reason for a review that has nothing to do with the response."""
@@ -74,7 +75,7 @@ def rating_of(score: float) -> int:
     return min(5, 1 + int(score // 20))
 
 
-def score_of(rating: int) -> float:
+def points_of_rating(rating: int) -> float:
     """The middle of the fifth of the scale that a person's rating stands for: 1 is 10 points, 5 is 90."""
     return 20.0 * rating - 10.0
 

@@ -5,15 +5,16 @@ from typing import Protocol
 
 from langgraph.runtime import Runtime
 
-from nodes.calibration import calibration_for
-from nodes.panel import evidence_for, pack_for, settings_of
-from nodes.services import Services, in_thread
-from prompts.dimensions import DIMENSIONS
-from prompts.rubric import RubricPack
-from state.calibrations import Calibration, ScoreMap
-from state.graph_state import JudgeState, RunContext
-from state.records import DimensionFeedback, EvidenceNote, Feedback, ResponseRow, Verdict
-from state.settings import Settings
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.judge_version import calibration_for
+from rlhf.nodes.panel import evidence_for, pack_for, settings_of
+from rlhf.nodes.services import Services
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.prompts.rubric import RubricPack
+from rlhf.state.graph_state import JudgeState, RunContext
+from rlhf.state.measures import Calibration, ScoreMap
+from rlhf.state.records import DimensionFeedback, EvidenceNote, Feedback, ResponseRow, Verdict
+from rlhf.state.settings import Settings
 
 VETO_BELOW = 40.0
 """A veto dimension scored under this many points of 100 forbids choosing the response."""
@@ -58,7 +59,7 @@ def aggregate_verdicts(
     """Weighted mean over the scored dimensions (0–100), coverage and confidence as shares of weight (0–1).
 
     A failed dimension gives no number: it lowers coverage and nothing is put in its place. The maps of
-    `calibration` (nodes.calibration) come after evidence and its caps; no map lifts a cap or a veto.
+    `calibration` (rlhf.nodes.judge_version) come after evidence and its caps; no map lifts a cap or a veto.
     """
     weights = settings.acceptance.weights or pack.weights
     dimensions = {

@@ -2,10 +2,11 @@
 
 from langgraph.runtime import Runtime
 
-from nodes.approvals import ActionRequest, approved
-from nodes.services import Services, in_thread
-from state.graph_state import PipelineState, RunContext
-from state.records import EvaluationStage
+from rlhf.nodes.approvals import ActionRequest, approved
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.services import Services
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.run_report import EvaluationStage
 
 
 async def approve_deployment(

@@ -5,10 +5,11 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.approvals import ActionRequest, approved
-from nodes.services import Services, in_thread
-from state.graph_state import PipelineState, RunContext
-from state.records import DatasetStage
+from rlhf.nodes.approvals import ActionRequest, approved
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.services import Services
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.run_report import DatasetStage
 
 
 async def approve_training(

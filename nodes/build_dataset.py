@@ -8,18 +8,20 @@ from pathlib import Path
 from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 
-from nodes.accept import score_of
-from nodes.judge import template_version
-from nodes.panel import pack_for
-from nodes.services import Services, in_thread
-from state.errors import DatasetError
-from state.graph_state import PipelineState, RunContext
-from state.ledger import RunRow
-from state.records import DatasetStage, Feedback, ResponseRow, Review
-from training.dataset import Row, write_dataset
-from training.local_model import resolve_model
-from training.pairs import REMEDIES, Candidate, Pair, Rules, select_pairs
-from training.tokens import TEMPLATE_TOKENS, token_counter
+from rlhf.nodes.accept import points_of_rating
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.judge_version import template_version
+from rlhf.nodes.panel import pack_for
+from rlhf.nodes.services import Services
+from rlhf.state.errors import DatasetError
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.ledger import RunRow
+from rlhf.state.records import Feedback, ResponseRow, Review
+from rlhf.state.run_report import DatasetStage
+from rlhf.training.dataset import Row, write_dataset
+from rlhf.training.local_model import resolve_model
+from rlhf.training.pairs import REMEDIES, Candidate, Pair, Rules, select_pairs
+from rlhf.training.tokens import TEMPLATE_TOKENS, token_counter
 
 
 async def build_dataset(
@@ -47,7 +49,9 @@ def _built(services: Services, run_id: str, round: int) -> DatasetStage:
         if sample.response_key is not None:
             by_prompt.setdefault(sample.prompt_key, []).append(sample.response_key)
     keys = [key for found in by_prompt.values() for key in found]
-    judged = Judged(by_prompt, ledger.responses(keys), ledger.feedback(run_id, keys), ledger.reviews(run_id))
+    judged = RoundFeedback(
+        by_prompt, ledger.responses(keys), ledger.feedback(run_id, keys), ledger.reviews(run_id)
+    )
     pairs, dropped = pairs_of(run, judged)
     if not pairs:
         raise DatasetError(nothing_left(dropped, len(by_prompt)))
@@ -58,7 +62,7 @@ def _built(services: Services, run_id: str, round: int) -> DatasetStage:
 
 
 @dataclass(frozen=True)
-class Judged:
+class RoundFeedback:
     """What pairs are selected from; all but `by_prompt` by response key."""
 
     by_prompt: Mapping[str, Sequence[str]]
@@ -68,7 +72,7 @@ class Judged:
     reviews: Mapping[str, Review]
 
 
-def pairs_of(run: RunRow, judged: Judged) -> tuple[list[Pair], dict[str, int]]:
+def pairs_of(run: RunRow, judged: RoundFeedback) -> tuple[list[Pair], dict[str, int]]:
     """The pairs by the run's settings, and what took how many prompts or pairs."""
     candidates = {
         prompt: [
@@ -81,7 +85,12 @@ def pairs_of(run: RunRow, judged: Judged) -> tuple[list[Pair], dict[str, int]]:
 
 
 def written(
-    run: RunRow, round: int, judged: Judged, pairs: Sequence[Pair], dropped: Mapping[str, int], **told: object
+    run: RunRow,
+    round: int,
+    judged: RoundFeedback,
+    pairs: Sequence[Pair],
+    dropped: Mapping[str, int],
+    **told: object,
 ) -> DatasetStage:
     """Write the pairs as a dataset; `told` goes into its manifest. Raises DatasetError."""
     path = write_dataset(
@@ -99,7 +108,7 @@ def _candidate(response: ResponseRow, feedback: Feedback | None, review: Review 
     rating, vetoed = feedback.rating if feedback else None, bool(feedback and feedback.vetoed)
     if review is not None and review.decision != "approve":
         rating = review.rating if review.rating is not None else 1
-        score, vetoed = score_of(rating), False
+        score, vetoed = points_of_rating(rating), False
     return Candidate(key=response.key, text=response.text, score=score, rating=rating, vetoed=vetoed)
 
 
@@ -134,7 +143,9 @@ def _row(pair: Pair, responses: Mapping[str, ResponseRow]) -> Row:
     )
 
 
-def _manifest(run: RunRow, round: int, judged: Judged, dropped: Mapping[str, int]) -> dict[str, object]:
+def _manifest(
+    run: RunRow, round: int, judged: RoundFeedback, dropped: Mapping[str, int]
+) -> dict[str, object]:
     task_types = sorted({response.task_type for response in judged.responses.values()})
     return {
         "run_id": run.run_id,

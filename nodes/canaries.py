@@ -3,18 +3,19 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
 
-from nodes.calibration import calibration_for, judge_version
-from nodes.judge import template_version
-from nodes.services import Services, in_thread
-from prompts.canaries import Canary, CanarySet, load_canaries
-from prompts.rubric import RubricError
-from state.canaries import CanaryResult, CanaryScore
-from state.errors import InputError
-from state.keys import content_key, response_key
-from state.ledger import RunRow
-from state.promptfile import parse_prompt
-from state.records import CanaryStage, Feedback, PromptRow
-from state.settings import Settings
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.judge_version import calibration_for, judge_version, template_version
+from rlhf.nodes.services import Services
+from rlhf.prompts.canaries import Canary, CanarySet, load_canaries
+from rlhf.prompts.rubric import RubricError
+from rlhf.state.errors import InputError
+from rlhf.state.files.prompts import parse_prompt
+from rlhf.state.keys import content_key, response_key
+from rlhf.state.ledger import RunRow
+from rlhf.state.measures import CanaryResult, CanaryScore
+from rlhf.state.records import Feedback, PromptRow
+from rlhf.state.run_report import CanaryStage
+from rlhf.state.settings import Settings
 
 JUDGE_DECIDES_ABOVE = 0.5
 """Share of a score the judge's own levels need, for attacks that evidence can't know to be held against it.

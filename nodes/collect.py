@@ -6,10 +6,11 @@ from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.quality import keep_round
-from nodes.services import Services, in_thread
-from state.graph_state import PipelineState, RunContext
-from state.report import feedback_stage
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.quality import keep_round
+from rlhf.nodes.report import feedback_stage
+from rlhf.nodes.services import Services
+from rlhf.state.graph_state import PipelineState, RunContext
 
 
 async def collect(

@@ -8,14 +8,15 @@ from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.panel import pack_for
-from nodes.services import Services, in_thread
-from state.files import sha256_file
-from state.graph_state import PipelineState, RunContext
-from state.ledger import RunRow
-from state.records import DatasetStage, DeploymentStage, EvaluationStage, TrainingStage
-from training.local_model import resolve_model
-from training.registry import Alias, point, serve_lines, store
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.panel import pack_for
+from rlhf.nodes.services import Services
+from rlhf.state.files.atomic import sha256_file
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.ledger import RunRow
+from rlhf.state.run_report import DatasetStage, DeploymentStage, EvaluationStage, TrainingStage
+from rlhf.training.local_model import resolve_model
+from rlhf.training.registry import Alias, point, serve_lines, store
 
 _PACKAGES = ("rlhf-graph", "torch", "transformers", "trl", "peft")
 

@@ -9,15 +9,16 @@ from langgraph.config import get_stream_writer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from nodes.canaries import run_canaries
-from nodes.generate import starting_adapter
-from nodes.sampling import Plan, Weights, sample
-from nodes.services import Services, in_thread
-from nodes.together import together
-from state.graph_state import PipelineState, RunContext
-from state.ledger import RunRow
-from state.records import EvaluationStage, SampleRow, TrainingStage
-from training.statistics import Judged, compare, decide
+from rlhf.nodes.canaries import run_canaries
+from rlhf.nodes.concurrency import in_thread, together
+from rlhf.nodes.generate import starting_adapter
+from rlhf.nodes.generation.sampling import Plan, Weights, sample
+from rlhf.nodes.services import Services
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.ledger import RunRow
+from rlhf.state.records import SampleRow
+from rlhf.state.run_report import EvaluationStage, TrainingStage
+from rlhf.training.statistics.comparison import Scored, compare, decide
 
 Panel = CompiledStateGraph[Any, RunContext, Any, Any]
 
@@ -102,7 +103,7 @@ def _compared(
     )
 
 
-def _judged(services: Services, run: RunRow, samples: Sequence[SampleRow]) -> list[Judged]:
+def _judged(services: Services, run: RunRow, samples: Sequence[SampleRow]) -> list[Scored]:
     """The samples as the comparison wants them. A failed sample has no score: it lowers coverage."""
     feedback = services.ledger.feedback(run.run_id, [s.response_key for s in samples if s.response_key])
-    return [Judged.of(row.prompt_key, feedback.get(row.response_key or "")) for row in samples]
+    return [Scored.of(row.prompt_key, feedback.get(row.response_key or "")) for row in samples]

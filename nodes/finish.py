@@ -2,10 +2,11 @@
 
 from langgraph.runtime import Runtime
 
-from nodes.audit import full_report
-from nodes.services import Services, in_thread
-from state.graph_state import PipelineState, RunContext
-from state.records import RunReport
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.report import full_report
+from rlhf.nodes.services import Services
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.run_report import RunReport
 
 
 async def finish(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:

@@ -6,13 +6,14 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
-from nodes.sampling import Function, Plan, Source, Weights, sample
-from nodes.services import Services, in_thread
-from state.endpoints import FUNCTION
-from state.graph_state import PipelineState, RunContext
-from state.ledger import RunRow
-from state.records import TrainingStage
-from state.settings import Settings
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.generation.sampling import Function, Plan, Source, Weights, sample
+from rlhf.nodes.services import Services
+from rlhf.state.endpoints import FUNCTION
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.ledger import RunRow
+from rlhf.state.run_report import TrainingStage
+from rlhf.state.settings import Settings
 
 BATCH = 256
 """Responses per pass: one checkpoint holds their ids, and a killed run repeats none of them."""
@@ -56,7 +57,7 @@ def source_of_round(services: Services, run: RunRow, round: int) -> Source:
 
 def starting_adapter(settings: Settings) -> Path | None:
     """Folder of the adapter the run starts from, if any; InputError if it is not there."""
-    from training.registry import resolve_adapter
+    from rlhf.training.registry import resolve_adapter
 
     named = settings.policy.adapter
     return resolve_adapter(named, Path(settings.pipeline.output_dir)) if named else None

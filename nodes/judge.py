@@ -5,18 +5,20 @@ from functools import partial
 
 from langgraph.runtime import Runtime
 
-from nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
-from nodes.panel import evidence_for, pack_for, settings_of
-from nodes.services import Services, in_thread
-from nodes.spans import span, spend
-from prompts.combined import COMBINED_VERSION, combined_messages
-from prompts.dimensions import DIMENSIONS
-from prompts.messages import TEMPLATE_VERSION, judge_messages
-from state.endpoints import Endpoint
-from state.graph_state import JudgeState, RunContext
-from state.keys import derived_seed, verdict_key
-from state.records import ResponseRow, Usage, Verdict
-from state.settings import JudgeSettings, Settings
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
+from rlhf.nodes.judge_version import key_of, template_version
+from rlhf.nodes.panel import evidence_for, pack_for, settings_of
+from rlhf.nodes.services import Services
+from rlhf.nodes.tracing.spans import span, spend
+from rlhf.prompts.combined import combined_messages
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.prompts.messages import judge_messages
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.graph_state import JudgeState, RunContext
+from rlhf.state.keys import derived_seed
+from rlhf.state.records import ResponseRow, Usage, Verdict
+from rlhf.state.settings import JudgeSettings, Settings
 
 
 async def judge(
@@ -98,27 +100,6 @@ def _question(
     services: Services, response: ResponseRow, dimensions: Sequence[str], settings: Settings
 ) -> JudgeRequest:
     return _request(response, dimensions, settings.judge, services.judge_endpoint(settings))
-
-
-def key_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
-    """The verdict's key: the same question to the same model always has the same one."""
-    return verdict_key(
-        judge.model, pack_for(response.task_type).version, template_version(judge), response.key, dimension
-    )
-
-
-def template_version(judge: JudgeSettings) -> str:
-    """Version of what is asked: template, evidence, and the settings that shape the answer."""
-    from nodes.evidence import EVIDENCE_VERSION
-
-    asked = (
-        judge.style,
-        "reasoning" if judge.reasoning else "level",
-        f"t{judge.temperature:g}",
-        f"k{judge.samples}",
-    )
-    combined = (f"combined-{COMBINED_VERSION}",) if judge.mode == "combined" else ()
-    return "/".join((TEMPLATE_VERSION, EVIDENCE_VERSION, *asked, *combined))
 
 
 def _request(

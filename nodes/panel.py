@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from langgraph.runtime import Runtime
 
-from nodes.services import Services
-from prompts.rubric import RubricError, RubricPack, load_pack
-from state.errors import InputError
-from state.graph_state import JudgeState, RunContext, as_context
-from state.records import ResponseRow
-from state.settings import Settings
+from rlhf.nodes.services import Services
+from rlhf.prompts.rubric import RubricError, RubricPack, load_pack
+from rlhf.state.errors import InputError
+from rlhf.state.graph_state import JudgeState, RunContext, as_context
+from rlhf.state.records import ResponseRow
+from rlhf.state.settings import Settings
 
 if TYPE_CHECKING:
-    from nodes.evidence import DimensionEvidence
+    from rlhf.nodes.evidence import DimensionEvidence
 
 
 def settings_of(services: Services, state: JudgeState, runtime: Runtime[RunContext]) -> Settings:
@@ -27,7 +27,7 @@ def settings_of(services: Services, state: JudgeState, runtime: Runtime[RunConte
 @lru_cache(maxsize=64)
 def pack_for(task_type: str) -> RubricPack:
     """The rubric pack, read once per process; InputError says what is wrong with it. Blocking."""
-    from nodes.evidence import known_checks
+    from rlhf.nodes.evidence import known_checks
 
     try:
         return load_pack(task_type, known_checks=known_checks())
@@ -41,7 +41,7 @@ _RECENT_LIMIT = 256
 
 def evidence_for(pack: RubricPack, response: ResponseRow) -> Mapping[str, "DimensionEvidence"]:
     """Graded checks per dimension. Computed once for the five judges of a response, then soon forgotten."""
-    from nodes.evidence import collect_evidence, grade_checks
+    from rlhf.nodes.evidence import collect_evidence, grade_checks
 
     key = (pack.version, response.key)
     if key not in _recent:

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from nodes.panel import pack_for
-from nodes.services import Services, in_thread, thread_id
-from state.errors import InputError
-from state.files import checked_name
-from state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
-from state.keys import derived_seed
-from state.ledger import Ledger
-from state.promptfile import parse_rows
-from state.records import PromptRow
-from state.settings import Settings
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.panel import pack_for
+from rlhf.nodes.services import Services, thread_id
+from rlhf.state.errors import InputError
+from rlhf.state.files.atomic import checked_name
+from rlhf.state.files.prompts import parse_rows
+from rlhf.state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
+from rlhf.state.keys import derived_seed
+from rlhf.state.ledger import Ledger
+from rlhf.state.records import PromptRow
+from rlhf.state.settings import Settings
 
 DEFAULT_ADAPTER_NAME = "adapter"
 

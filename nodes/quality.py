@@ -5,13 +5,13 @@ from statistics import fmean
 
 from pydantic import Field
 
-from prompts.dimensions import DIMENSIONS
-from state.history import Alert, Drift, FeedbackQuality
-from state.keys import content_key
-from state.ledger import Ledger
-from state.records import Feedback, Record
-from state.report import round_or_none
-from training.drift import drift
+from rlhf.nodes.report import round_or_none
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.keys import content_key
+from rlhf.state.ledger import Ledger
+from rlhf.state.measures import Alert, Drift, FeedbackQuality
+from rlhf.state.records import Feedback, Record
+from rlhf.training.statistics.drift import drift
 
 REFERENCE_BATCHES = 10
 """Drift is measured against this many earlier batches of the same task type, the newest ones."""

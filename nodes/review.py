@@ -7,12 +7,13 @@ from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.approvals import ActionRequest, Answer, ask
-from nodes.scores import reviewed
-from nodes.services import Services, in_thread
-from state.graph_state import PipelineState, RunContext
-from state.ledger import Ledger
-from state.records import Feedback, Review
+from rlhf.nodes.approvals import ActionRequest, Answer, ask
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.services import Services
+from rlhf.nodes.tracing.scores import reviewed
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.ledger import Ledger
+from rlhf.state.records import Feedback, Review
 
 PAGE = 20
 """Responses per interrupt: the checkpoint stores what is shown, so a page is bounded."""

@@ -2,13 +2,14 @@
 
 from langgraph.runtime import Runtime
 
-from nodes.panel import pack_for, settings_of
-from nodes.services import Services, in_thread
-from prompts.dimensions import DIMENSIONS
-from state.graph_state import JudgeState, RunContext
-from state.keys import response_key
-from state.ledger import Ledger
-from state.promptfile import checked_text, parse_prompt
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.panel import pack_for, settings_of
+from rlhf.nodes.services import Services
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.files.prompts import checked_text, parse_prompt
+from rlhf.state.graph_state import JudgeState, RunContext
+from rlhf.state.keys import response_key
+from rlhf.state.ledger import Ledger
 
 
 async def route(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> JudgeState:

@@ -1,25 +1,22 @@
 """What nodes work with: settings, ledger, crews, the embedded judge; opened at first use."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from langgraph.config import get_config
 
-from state.endpoints import Endpoint
-from state.errors import LedgerError
-from state.ledger import Ledger, RunRow
-from state.settings import Settings, choose_recipe
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.errors import LedgerError
+from rlhf.state.ledger import Ledger, RunRow
+from rlhf.state.recipe import choose_recipe
+from rlhf.state.settings import Settings
 
 if TYPE_CHECKING:
-    from nodes.crews.embedded import EmbeddedServer
-    from nodes.crews.lane import Patience
-    from nodes.crews.pool import CrewPool
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+    from rlhf.nodes.crews.embedded import EmbeddedServer
+    from rlhf.nodes.crews.pool import CrewPool
+    from rlhf.nodes.endpoints.lane import Patience
 
 
 Respond = Callable[[str], object]
@@ -29,7 +26,7 @@ Respond = Callable[[str], object]
 class Services:
     """The operator's side of a process. Safe to share between event loops and threads.
 
-    Without `settings` the recipe comes from the environment (state.settings.choose_recipe) at first use.
+    Without `settings` the recipe comes from the environment (rlhf.state.recipe.choose_recipe) at first use.
     `patience` is how long endpoints are borne with, the default one if left out.
     """
 
@@ -65,7 +62,7 @@ class Services:
         """The crews' worker processes; they start with the first judgement."""
         with self._lock:
             if self._pool is None:
-                from nodes.crews.pool import CrewPool
+                from rlhf.nodes.crews.pool import CrewPool
 
                 self._pool = CrewPool(self.settings.judge.workers, self.home / "crews", self.patience)
             return self._pool
@@ -98,7 +95,7 @@ class Services:
             return endpoint
         with self._lock:
             if self._embedded is None:
-                from nodes.crews.embedded import EmbeddedServer
+                from rlhf.nodes.crews.embedded import EmbeddedServer
 
                 self._embedded = EmbeddedServer(endpoint, self.home / "embedded.log")
             return self._embedded.start()
@@ -115,11 +112,6 @@ class Services:
 
 operator = Services()
 """The server's services, shared by its graphs: one ledger, one pool, one embedded judge. Opens nothing yet."""
-
-
-async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run blocking work beside the event loop: files and SQLite may not block a server's loop."""
-    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 def thread_id() -> str:

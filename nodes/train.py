@@ -4,14 +4,15 @@ from pathlib import Path
 
 from langgraph.runtime import Runtime
 
-from nodes.generate import starting_adapter
-from nodes.jobs import run_child
-from nodes.services import Services, in_thread
-from state.graph_state import PipelineState, RunContext
-from state.ledger import RunRow
-from state.records import DatasetStage, TrainingStage
-from training.fit import FitJob
-from training.local_model import resolve_model
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.generate import starting_adapter
+from rlhf.nodes.generation.jobs import run_child
+from rlhf.nodes.services import Services
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.ledger import RunRow
+from rlhf.state.run_report import DatasetStage, TrainingStage
+from rlhf.training.fit import FitJob
+from rlhf.training.local_model import resolve_model
 
 
 async def train(state: PipelineState, runtime: Runtime[RunContext], *, services: Services) -> PipelineState:
@@ -22,7 +23,9 @@ async def train(state: PipelineState, runtime: Runtime[RunContext], *, services:
     run = await in_thread(services.run, state["run_id"])
     job = await in_thread(_job, services, run, state["round"])
     folder = (await in_thread(services.run_folder, run.run_id)) / f"train-{state['round']}"
-    result = await run_child("training.fit", job, folder, "training", launcher=run.settings.training.launcher)
+    result = await run_child(
+        "rlhf.training.fit", job, folder, "training", launcher=run.settings.training.launcher
+    )
     stage = TrainingStage(adapter_path=result["adapter_path"], metrics=result["metrics"])
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "training", stage))
     return {}

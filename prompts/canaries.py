@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from prompts.rubric import Line, Name
-from prompts.strict_yaml import RubricError, first_mistake, read_yaml
+from rlhf.prompts.rubric import Line, Name
+from rlhf.prompts.strict_yaml import RubricError, first_mistake, read_yaml
 
 FLOOR: Final = 40.0
 """Points of 100 a canary's overall score must stay under.
@@ -111,7 +111,7 @@ class CanarySet(_Frozen):
 @lru_cache(maxsize=1)
 def load_canaries() -> CanarySet:
     """The set that ships with the project."""
-    return parse_canaries((files("prompts") / "canaries.yaml").read_bytes(), _SHIPPED)
+    return parse_canaries((files("rlhf.prompts") / "canaries.yaml").read_bytes(), _SHIPPED)
 
 
 def parse_canaries(content: bytes, source: str) -> CanarySet:

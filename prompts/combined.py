@@ -1,6 +1,6 @@
 """The messages of the combined judge: one response, all dimensions of a rubric pack, one call.
 
-What comes from outside is laid out as for a judge of one dimension (`prompts.messages`). Each dimension has an
+What comes from outside is laid out as for a judge of one dimension (`rlhf.prompts.messages`). Each dimension has an
 entry of its own, with its own reasons and its own level: a reason shared by all would invite one impression to
 colour everything (the halo that benchmarks/halo.py measures). Reasons are short, because five are paid for.
 """
@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from prompts.messages import SHARED, Message, answer_order, answer_schema, fill, shared_values
-from prompts.neutralise import NEUTRALISING, neutralise
-from prompts.rubric import RubricPack
+from rlhf.prompts.messages import SHARED, Message, answer_order, answer_schema, fill, shared_values
+from rlhf.prompts.neutralise import NEUTRALISING, neutralise
+from rlhf.prompts.rubric import RubricPack
 
 _SYSTEM: Final = """\
 Your role: {role}. {backstory} Your goal: {goal}

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prompts.neutralise import NEUTRALISING, looks_like, neutralise
-from prompts.rubric import DimensionRubric, RubricPack
+from rlhf.prompts.neutralise import NEUTRALISING, looks_like, neutralise
+from rlhf.prompts.rubric import DimensionRubric, RubricPack
 
 Style = Literal["full", "compact"]
 Message = dict[str, str]

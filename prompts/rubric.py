@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
-from prompts.strict_yaml import RubricError, first_mistake, read_yaml
+from rlhf.prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
+from rlhf.prompts.strict_yaml import RubricError, first_mistake, read_yaml
 
 __all__ = [
     "CapSpec",
@@ -186,7 +186,7 @@ def load_pack(
 
 
 def _shipped() -> Any:
-    return files("prompts") / "packs"
+    return files("rlhf.prompts") / "packs"
 
 
 def _user_folder(extra_folder: Path | None) -> Path | None:

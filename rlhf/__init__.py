@@ -4,42 +4,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nodes.quality import Thresholds as Thresholds
-    from nodes.reweigh import Reweighed as Reweighed
-    from rlhf.asking import acollect_human_feedback as acollect_human_feedback
-    from rlhf.asking import collect_human_feedback as collect_human_feedback
-    from rlhf.automation import AutomatedRLHFPipeline as AutomatedRLHFPipeline
-    from rlhf.automation import PipelineConfig as PipelineConfig
-    from rlhf.comparing import VersionComparison as VersionComparison
     from rlhf.datasets import DatasetInfo as DatasetInfo
     from rlhf.datasets import DPODatasetBuilder as DPODatasetBuilder
     from rlhf.datasets import PreferenceDataset as PreferenceDataset
     from rlhf.datasets import list_datasets as list_datasets
     from rlhf.datasets import save_dataset as save_dataset
-    from rlhf.descent import lineage as lineage
     from rlhf.feedback import MultiAgentRLHF as MultiAgentRLHF
     from rlhf.feedback import SyntheticFeedbackGenerator as SyntheticFeedbackGenerator
-    from rlhf.monitoring import RLHFMonitor as RLHFMonitor
-    from rlhf.origins import AdapterOrigin as AdapterOrigin
-    from rlhf.origins import PairOrigin as PairOrigin
-    from rlhf.origins import ResponseOrigin as ResponseOrigin
-    from rlhf.people import MergedFeedback as MergedFeedback
-    from rlhf.people import export_review as export_review
-    from rlhf.people import import_review as import_review
-    from rlhf.people import merge as merge
-    from rlhf.reweighing import reweigh as reweigh
-    from rlhf.runs import Pending as Pending
-    from rlhf.tracing import LangSmithTracer as LangSmithTracer
-    from rlhf.tracing import ProjectStats as ProjectStats
-    from rlhf.tracing import TracedBlock as TracedBlock
-    from state.errors import RlhfError as RlhfError
-    from state.history import Alert as Alert
-    from state.history import Batch as Batch
-    from state.history import Drift as Drift
-    from state.history import FeedbackQuality as FeedbackQuality
-    from state.records import Feedback as Feedback
-    from state.records import HumanLabel as HumanLabel
-    from state.records import RunReport as RunReport
+    from rlhf.monitor import RLHFMonitor as RLHFMonitor
+    from rlhf.nodes.quality import Thresholds as Thresholds
+    from rlhf.people.merge import MergedFeedback as MergedFeedback
+    from rlhf.people.merge import export_review as export_review
+    from rlhf.people.merge import import_review as import_review
+    from rlhf.people.merge import merge as merge
+    from rlhf.people.terminal import acollect_human_feedback as acollect_human_feedback
+    from rlhf.people.terminal import collect_human_feedback as collect_human_feedback
+    from rlhf.pipeline import AutomatedRLHFPipeline as AutomatedRLHFPipeline
+    from rlhf.pipeline import PipelineConfig as PipelineConfig
+    from rlhf.runs.drive import Pending as Pending
+    from rlhf.runs.reweigh import Reweighed as Reweighed
+    from rlhf.runs.reweigh import reweigh as reweigh
+    from rlhf.state.errors import RlhfError as RlhfError
+    from rlhf.state.measures import Alert as Alert
+    from rlhf.state.measures import Batch as Batch
+    from rlhf.state.measures import Drift as Drift
+    from rlhf.state.measures import FeedbackQuality as FeedbackQuality
+    from rlhf.state.records import Feedback as Feedback
+    from rlhf.state.records import HumanLabel as HumanLabel
+    from rlhf.state.run_report import RunReport as RunReport
+    from rlhf.tracer import LangSmithTracer as LangSmithTracer
+    from rlhf.tracer import ProjectStats as ProjectStats
+    from rlhf.tracer import TracedBlock as TracedBlock
+    from rlhf.trust.comparison import VersionComparison as VersionComparison
+    from rlhf.trust.lineage import lineage as lineage
+    from rlhf.trust.lineage_records import AdapterOrigin as AdapterOrigin
+    from rlhf.trust.lineage_records import PairOrigin as PairOrigin
+    from rlhf.trust.lineage_records import ResponseOrigin as ResponseOrigin
 
 __version__ = "0.1.0"
 
@@ -84,17 +84,16 @@ __all__ = [
 ]
 
 _PLACES = {
-    "nodes.quality": ("Thresholds",),
-    "nodes.reweigh": ("Reweighed",),
-    "rlhf.asking": (
+    "rlhf.nodes.quality": ("Thresholds",),
+    "rlhf.people.terminal": (
         "acollect_human_feedback",
         "collect_human_feedback",
     ),
-    "rlhf.automation": (
+    "rlhf.pipeline": (
         "AutomatedRLHFPipeline",
         "PipelineConfig",
     ),
-    "rlhf.comparing": ("VersionComparison",),
+    "rlhf.trust.comparison": ("VersionComparison",),
     "rlhf.datasets": (
         "DPODatasetBuilder",
         "DatasetInfo",
@@ -102,42 +101,42 @@ _PLACES = {
         "list_datasets",
         "save_dataset",
     ),
-    "rlhf.descent": ("lineage",),
+    "rlhf.trust.lineage": ("lineage",),
     "rlhf.feedback": (
         "MultiAgentRLHF",
         "SyntheticFeedbackGenerator",
     ),
-    "rlhf.monitoring": ("RLHFMonitor",),
-    "rlhf.origins": (
+    "rlhf.monitor": ("RLHFMonitor",),
+    "rlhf.trust.lineage_records": (
         "AdapterOrigin",
         "PairOrigin",
         "ResponseOrigin",
     ),
-    "rlhf.people": (
+    "rlhf.people.merge": (
         "MergedFeedback",
         "export_review",
         "import_review",
         "merge",
     ),
-    "rlhf.reweighing": ("reweigh",),
-    "rlhf.runs": ("Pending",),
-    "rlhf.tracing": (
+    "rlhf.runs.reweigh": ("Reweighed", "reweigh"),
+    "rlhf.runs.drive": ("Pending",),
+    "rlhf.tracer": (
         "LangSmithTracer",
         "ProjectStats",
         "TracedBlock",
     ),
-    "state.errors": ("RlhfError",),
-    "state.history": (
+    "rlhf.state.errors": ("RlhfError",),
+    "rlhf.state.measures": (
         "Alert",
         "Batch",
         "Drift",
         "FeedbackQuality",
     ),
-    "state.records": (
+    "rlhf.state.records": (
         "Feedback",
         "HumanLabel",
-        "RunReport",
     ),
+    "rlhf.state.run_report": ("RunReport",),
 }
 """Where each public name lives."""
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from nodes.background import Background
-from nodes.panel import pack_for
-from nodes.services import Services
-from state.endpoints import parse_model
-from state.errors import InputError
-from state.settings import JudgeSettings, Settings, choose_recipe
+from rlhf.nodes.concurrency import Background
+from rlhf.nodes.panel import pack_for
+from rlhf.nodes.services import Services
+from rlhf.state.endpoints import parse_model
+from rlhf.state.errors import InputError
+from rlhf.state.recipe import choose_recipe
+from rlhf.state.settings import JudgeSettings, Settings
 
 Recipe = str | Path | Settings
 """A shipped recipe's name, a recipe file, or settings read before."""

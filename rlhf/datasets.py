@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodes.services import in_thread
-from rlhf.automation import ASK_NOBODY, InferenceFunction, Prompts, rows_of, source_of, with_function
 from rlhf.client import waited
 from rlhf.feedback import SyntheticFeedbackGenerator
+from rlhf.nodes.concurrency import in_thread
+from rlhf.pipeline import ASK_NOBODY, InferenceFunction, Prompts, rows_of, source_of, with_function
 from rlhf.progress import live_progress
-from rlhf.runs import advance, register
-from state.errors import InputError
-from state.records import Record
-from state.settings import choose_recipe
-from training import dataset as files
-from training.dataset import Row, read_dataset
-from training.registry import list_adapters
+from rlhf.runs.drive import advance, register
+from rlhf.state.errors import InputError
+from rlhf.state.recipe import choose_recipe
+from rlhf.state.records import Record
+from rlhf.training import dataset as files
+from rlhf.training.dataset import Row, read_dataset
+from rlhf.training.registry import list_adapters
 
 _WORKING_NAME = "dataset"
 """Name of a dataset that nobody has given one yet."""

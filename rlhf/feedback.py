@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlhf.client import Client, Judge, Recipe, settings_from, waited
-from rlhf.judging import judged
-from rlhf.progress import live_progress
-from rlhf.runs import Progress
-from state.errors import InputError
-from state.promptfile import checked_text, parse_prompt
-from state.records import Feedback, PromptRow
+from rlhf.progress import Progress, live_progress
+from rlhf.runs.judge import judged
+from rlhf.state.errors import InputError
+from rlhf.state.files.prompts import checked_text, parse_prompt
+from rlhf.state.records import Feedback, PromptRow
 
 Item = tuple[PromptRow, str]
 

@@ -3,16 +3,28 @@
 import html
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from rlhf.runs import Follow, Progress
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: `done` of `total` of what it counts; `detail` is one line for people."""
+
+    stage: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+Follow = Callable[[Progress], None]
 
 
 @contextmanager

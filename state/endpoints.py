@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.errors import SettingsError
+from rlhf.state.errors import SettingsError
 
 Provider = Literal["local", "hf", "function", "openai", "ollama", "vllm"]
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 # Pydantic, which derives the JSON schemas Studio shows, needs this TypedDict before Python 3.12.
 from typing_extensions import TypedDict
 
-from state.errors import SettingsError
-from state.settings import GateMode, ReviewMode, Settings
+from rlhf.state.errors import SettingsError
+from rlhf.state.settings import GateMode, ReviewMode, Settings
 
 STATE_VERSION = 1
 
@@ -117,7 +117,7 @@ class JudgedResponse(TypedDict):
 
 
 class JudgeOutput(TypedDict, total=False):
-    """The object of `rlhf judge --json` (state.records.Feedback)."""
+    """The object of `rlhf judge --json` (rlhf.state.records.Feedback)."""
 
     prompt: str
     response: str
@@ -203,7 +203,7 @@ class PipelineState(TypedDict, total=False):
 
 
 class PipelineOutput(TypedDict, total=False):
-    """What a finished run returns: the shape of `rlhf show --json` (state.records.RunReport)."""
+    """What a finished run returns: the shape of `rlhf show --json` (rlhf.state.run_report.RunReport)."""
 
     run_id: str
     status: str

@@ -1,18 +1,14 @@
 """The recipe: every setting of a run, read from TOML and refused before anything runs if it is wrong."""
 
-import os
-import re
-import tomllib
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from prompts.dimensions import DIMENSIONS
-from state.endpoints import FUNCTION, Endpoint, default_base_url, default_key_env, parse_model
-from state.errors import SettingsError
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.endpoints import FUNCTION, Endpoint, default_base_url, default_key_env, parse_model
+from rlhf.state.errors import SettingsError
 
 GateMode = Literal["ask", "auto"]
 ReviewMode = Literal["uncertain", "all", "off"]
@@ -246,109 +242,10 @@ class Settings(_Section):
                 merged[key] = {**merged[key], **value}
             else:
                 merged[key] = value
-        return _validated(merged, where)
+        return validated(merged, where)
 
 
-class ChosenRecipe(NamedTuple):
-    """A recipe's settings, where they come from, and why this recipe was chosen."""
-
-    settings: Settings
-    source: str
-    reason: str
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
-    folder = files("state").joinpath("recipes")
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
-
-
-def recipe_text(name: str) -> str:
-    """A shipped recipe with its comments; SettingsError names the ones there are."""
-    if name not in shipped_recipes():
-        raise SettingsError(
-            f"There is no recipe {name!r}; shipped: {', '.join(shipped_recipes())}; or give a file."
-        )
-    return files("state").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
-
-
-def load_recipe(name_or_file: str) -> Settings:
-    """Read a recipe by its shipped name or its path.
-
-    Raises SettingsError naming file and key for anything unknown, mistyped or out of range.
-    """
-    if name_or_file in shipped_recipes():
-        return parse_recipe(recipe_text(name_or_file), f"recipe {name_or_file}")
-    path = Path(name_or_file)
-    if path.suffix != ".toml" and not path.exists():
-        recipe_text(name_or_file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text.") from error
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror}).") from error
-    return parse_recipe(text, str(path))
-
-
-def parse_recipe(text: str, where: str) -> Settings:
-    """Parse recipe TOML; `where` names it in errors (SettingsError)."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where}: not valid TOML: {error}.") from error
-    settings = _validated(_expanded(table, where), where)
-    if settings.policy.model == FUNCTION:
-        raise SettingsError(
-            f"{where}: policy.model: {FUNCTION!r} stands for a Python function: start such a run from Python "
-            "with rlhf.AutomatedRLHFPipeline, or name a model."
-        )
-    return settings
-
-
-def choose_recipe(named: str | None = None) -> ChosenRecipe:
-    """The recipe to use: the named one, else RLHF_RECIPE, else what the environment offers, else local."""
-    if named:
-        return ChosenRecipe(load_recipe(named), named, "named on the command line")
-    if chosen := os.environ.get("RLHF_RECIPE"):
-        return ChosenRecipe(load_recipe(chosen), chosen, "RLHF_RECIPE names it")
-    for variable, recipe in (("OPENAI_API_KEY", "openai"), ("OLLAMA_MODEL", "ollama")):
-        if os.environ.get(variable):
-            return ChosenRecipe(load_recipe(recipe), recipe, f"{variable} is set")
-    return ChosenRecipe(load_recipe("local"), "local", "nothing else is configured")
-
-
-_VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}]*))?\}")
-
-
-def _expanded(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Fill ${NAME} and ${NAME:-default} in policy and judge model and base_url, the only places allowed."""
-    result = dict(table)
-    for section in ("policy", "judge"):
-        if isinstance(values := result.get(section), dict):
-            result[section] = {
-                key: _filled(value, f"{where}: {section}.{key}")
-                if key in ("model", "base_url") and isinstance(value, str)
-                else value
-                for key, value in values.items()
-            }
-    return result
-
-
-def _filled(text: str, where: str) -> str:
-    def value(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
-        found = os.environ.get(name) or default
-        if not found:
-            raise SettingsError(f"{where}: set {name}, or write the value into the recipe.")
-        return found
-
-    return _VARIABLE.sub(value, text)
-
-
-def _validated(table: Mapping[str, Any], where: str) -> Settings:
+def validated(table: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(table)
     except SettingsError as error:

@@ -159,13 +159,13 @@ def langsmith() -> Iterator[LangSmithReceiver]:
 def _forget() -> None:
     from langsmith.utils import get_env_var, get_tracer_project
 
-    from nodes import scores, sending
+    from rlhf.nodes.tracing import client, scores
 
     get_env_var.cache_clear()  # type: ignore[attr-defined]  # overloads hide its cache
     get_tracer_project.cache_clear()
     scores._judged.clear()
     scores._project_id.cache_clear()
-    sending.tracing_client.cache_clear()
+    client.tracing_client.cache_clear()
 
 
 class _Handler(BaseHTTPRequestHandler):

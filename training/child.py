@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from state.errors import RlhfError
-from state.files import write_json
+from rlhf.state.errors import RlhfError
+from rlhf.state.files.atomic import write_json
 
 Report = Callable[[dict[str, Any]], None]
 Job = TypeVar("Job", bound=BaseModel)

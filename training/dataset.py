@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from state.errors import DatasetError, InputError
-from state.files import checked_name, sha256_file, write_atomic, write_json
+from rlhf.state.errors import DatasetError, InputError
+from rlhf.state.files.atomic import checked_name, sha256_file, write_atomic, write_json
 
 _NUMBERS_AND_KEYS = ("chosen_score", "rejected_score", "prompt_key", "chosen_key", "rejected_key")
 

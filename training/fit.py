@@ -1,7 +1,8 @@
 """Fits a LoRA adapter to a preference dataset with TRL, in a process of its own: DPO, or SFT on the chosen.
 
-Start it through training.process.run_job, or by hand: `accelerate launch -m training.fit FOLDER`, where FOLDER holds
-job.json. Killed, it goes on from its last whole checkpoint. Left out: full fine-tuning, quantised base weights.
+Start it through rlhf.training.process.run_job, or by hand with `accelerate launch -m rlhf.training.fit FOLDER`,
+where FOLDER holds job.json. Killed, it goes on from its last whole checkpoint. Left out: full fine-tuning, quantised
+base weights.
 """
 
 import json
@@ -16,11 +17,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.errors import TrainingError
-from state.files import fsync_folder
-from training.child import Report, work
-from training.local_model import resolve_model
-from training.registry import check_adapter
+from rlhf.state.errors import TrainingError
+from rlhf.state.files.atomic import fsync_folder
+from rlhf.training.child import Report, work
+from rlhf.training.local_model import resolve_model
+from rlhf.training.registry import check_adapter
 
 CHECKPOINTS = 5
 """Checkpoints over a whole training."""
@@ -88,7 +89,7 @@ def _trainer(job: FitJob, place: Path, report: Report) -> tuple[Any, dict[str, f
         check_adapter(Path(job.parent_adapter))
     from datasets import Dataset
 
-    from training.weights import load_model, load_tokenizer
+    from rlhf.training.weights import load_model, load_tokenizer
 
     tokenizer = load_tokenizer(base, "left" if job.method == "dpo" else "right")
     kept = [row for row in rows if _length(tokenizer, row) <= job.max_length]

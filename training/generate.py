@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.errors import GenerationError
-from state.files import write_atomic
-from state.keys import derived_seed
-from training.child import Report, work
-from training.local_model import resolve_model
-from training.registry import check_adapter
+from rlhf.state.errors import GenerationError
+from rlhf.state.files.atomic import write_atomic
+from rlhf.state.keys import derived_seed
+from rlhf.training.child import Report, work
+from rlhf.training.local_model import resolve_model
+from rlhf.training.registry import check_adapter
 
 if TYPE_CHECKING:
-    from training.weights import Loaded
+    from rlhf.training.weights import Loaded
 
 TOP_K = 50
 """Sampling looks at this many tokens: the far tail of a small model is noise."""
@@ -72,7 +72,7 @@ def read_rows(result: dict[str, Any]) -> list[GeneratedRow]:
 
 def generate(job: GenerateJob, place: Path, report: Report) -> dict[str, Any]:
     """Make what is missing in `place`/responses.jsonl; returns {"path", "order"} for `read_rows`."""
-    from training.weights import load
+    from rlhf.training.weights import load
 
     order = [(task.id, task.variation) for task in job.tasks]
     if len(set(order)) < len(order):

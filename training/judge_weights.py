@@ -6,8 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from state.files import folder_lock, fsync_folder
-from training.local_model import cache_folder, gguf_path
+from rlhf.state.files.atomic import folder_lock, fsync_folder
+from rlhf.training.local_model import cache_folder, gguf_path
 
 _log = logging.getLogger(__name__)
 

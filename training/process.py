@@ -22,18 +22,17 @@ from typing import IO, Any, Literal
 
 from pydantic import BaseModel
 
-from state.errors import GenerationError, RlhfError, TrainingError
-from state.files import write_json
-from state.keys import content_key
+from rlhf.state.errors import GenerationError, RlhfError, TrainingError
+from rlhf.state.files.atomic import write_json
+from rlhf.state.keys import content_key
 
 Launcher = Literal["python", "accelerate"]
 Progress = Callable[[dict[str, Any]], None]
 
 _FAILURES: Mapping[str, type[RlhfError]] = {
-    "training.generate": GenerationError,
-    "training.fit": TrainingError,
+    "rlhf.training.generate": GenerationError,
+    "rlhf.training.fit": TrainingError,
 }
-_ROOT = Path(__file__).resolve().parent.parent
 _LOCK_WAIT = 30.0
 """Seconds to wait for a child whose parent was killed: it needs a moment to notice."""
 _GRACE = 5.0
@@ -56,7 +55,8 @@ def run_job(
     last words and where its log is.
     """
     failure = _FAILURES[module]
-    described = {"module": module, "job": job.model_dump(mode="json")}
+    # The key is older than the package's name: what was finished before is found again.
+    described = {"module": module.removeprefix("rlhf."), "job": job.model_dump(mode="json")}
     place = folder / content_key(described)[:12]
     result = place / "result.json"
     if result.exists():
@@ -94,14 +94,12 @@ def _hold(lock: IO[str], place: Path, failure: type[RlhfError]) -> None:
 def _start(
     module: str, place: Path, lock: IO[str], log: IO[str], launcher: Launcher
 ) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", module, str(place)]
-    if launcher == "accelerate":
-        start = ["-m", "accelerate.commands.launch", "-m", module, str(place)]
-        command = [sys.executable, *start]
-    search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    launch = ["-m", "accelerate.commands.launch"] if launcher == "accelerate" else []
+    command = [sys.executable, "-P", *launch, "-m", module, str(place)]
     environment = {
         **os.environ,
-        "PYTHONPATH": search,
+        # Like -P, for what a launcher starts: nothing in the folder where the user stands is imported.
+        "PYTHONSAFEPATH": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
     }

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from state.errors import DeploymentError, InputError
-from state.files import checked_name, folder_lock, fsync_folder, sha256_file, write_json
+from rlhf.state.errors import DeploymentError, InputError
+from rlhf.state.files.atomic import checked_name, folder_lock, fsync_folder, sha256_file, write_json
 
 Alias = Literal["champion", "candidate"]
 ALIASES: tuple[Alias, ...] = ("champion", "candidate")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from state.errors import DatasetError
+from rlhf.state.errors import DatasetError
 
 TEMPLATE_TOKENS = 32
 """Allowance for the chat template around a prompt and a response."""

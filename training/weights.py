@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from state.errors import GenerationError, InputError
+from rlhf.state.errors import GenerationError, InputError
 
 
 @dataclass(frozen=True)

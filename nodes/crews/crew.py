@@ -11,11 +11,11 @@ import httpx
 from crewai import Agent, Crew, Process, Task
 from pydantic import PrivateAttr
 
-from nodes.crews.llm import Dialects, EndpointLLM
-from nodes.crews.protocol import CallFailed
-from nodes.crews.readings import Reading, Readings, Unreadable, scored
-from nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, failed_reply
-from prompts.messages import VerdictAnswer
+from rlhf.nodes.crews.llm import Dialects, EndpointLLM
+from rlhf.nodes.crews.readings import Reading, Readings, Unreadable, scored
+from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, failed_reply
+from rlhf.nodes.endpoints.protocol import CallFailed
+from rlhf.prompts.messages import VerdictAnswer
 
 
 class JudgeAgent(Agent):  # type: ignore[misc]  # crewai is not followed by the type checker

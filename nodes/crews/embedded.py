@@ -1,6 +1,6 @@
 """The embedded judge: llama.cpp's server (xllamacpp) as a child process on a loopback port with a random key.
 
-`python -m nodes.crews.embedded MODEL` is the child. It writes `{"base_url"}` once it serves and ends when its
+`python -m rlhf.nodes.crews.embedded MODEL` is the child. It writes `{"base_url"}` once it serves and ends when its
 stdin does, so it never outlives its parent. Measured on 2 idle cores: five compact dimensions of a response,
 545 tokens to read together, take 1.3 s. Waiting threads sleep rather than spin: spinning is 7 % faster on an
 idle machine, and more than ten times slower as soon as any other process is busy.
@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from state.endpoints import Endpoint
-from state.errors import EndpointError
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.errors import EndpointError
 
 KEY_VARIABLE: Final = "EMBEDDED_JUDGE_KEY"
 """Holds the random key of this process's embedded servers, for its worker processes to inherit."""
@@ -72,15 +72,15 @@ class EmbeddedServer:
         self.close()
 
     def _launch(self) -> str:
-        from training.judge_weights import judge_weights_path
+        from rlhf.training.judge_weights import judge_weights_path
 
         os.environ.setdefault(KEY_VARIABLE, secrets.token_urlsafe(32))
         weights = judge_weights_path()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as words:
             self._process = subprocess.Popen(
-                # -P: a folder named nodes or state where the user happens to stand must not be imported
-                [sys.executable, "-P", "-m", "nodes.crews.embedded", str(weights)],
+                # -P: nothing in the folder where the user happens to stand is imported
+                [sys.executable, "-P", "-m", "rlhf.nodes.crews.embedded", str(weights)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,

@@ -9,7 +9,17 @@ import httpx
 from crewai import BaseLLM
 from pydantic import PrivateAttr
 
-from nodes.crews.protocol import (
+from rlhf.nodes.crews.readings import (
+    Reading,
+    Readings,
+    Unreadable,
+    answer_text,
+    read_choice,
+    read_combined,
+)
+from rlhf.nodes.crews.requests import JudgeRequest, ModelCall
+from rlhf.nodes.endpoints.problem import Problem
+from rlhf.nodes.endpoints.protocol import (
     CallFailed,
     Completion,
     Dialect,
@@ -19,12 +29,10 @@ from nodes.crews.protocol import (
     send,
     shown_address,
 )
-from nodes.crews.readings import Reading, Readings, Unreadable, answer_text, read_choice, read_combined
-from nodes.crews.requests import JudgeRequest, ModelCall, Problem
-from prompts.combined import combined_schema
-from prompts.messages import VerdictAnswer, answer_schema
-from state.endpoints import Endpoint
-from state.records import FailureKind, Usage
+from rlhf.prompts.combined import combined_schema
+from rlhf.prompts.messages import VerdictAnswer, answer_schema
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.records import FailureKind, Usage
 
 Messages = Sequence[Mapping[str, str]]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nodes.background import Background
-from nodes.crews.lane import Lane, Patience
-from nodes.crews.process import default_workers
-from nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, ModelCall
-from nodes.crews.staff import Staff
-from state.errors import JudgingError
-from state.records import Usage
+from rlhf.nodes.concurrency import Background
+from rlhf.nodes.crews.process import default_workers
+from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, ModelCall
+from rlhf.nodes.crews.staff import Staff
+from rlhf.nodes.endpoints.lane import Lane, Patience
+from rlhf.state.errors import JudgingError
+from rlhf.state.records import Usage
 
 
 class CrewPool:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nodes.crews.requests import JudgeRequest
+from rlhf.nodes.crews.requests import JudgeRequest
 
 
 class WorkerProcess:
-    """One `python -m nodes.crews.worker`. Its callbacks come on a thread of its own."""
+    """One `python -m rlhf.nodes.crews.worker`. Its callbacks come on a thread of its own."""
 
     def __init__(
         self,
@@ -79,10 +79,10 @@ class WorkerProcess:
     def _run(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w+b") as words:
-            # -P: a folder named nodes or state where the user happens to stand must not be imported.
+            # -P: nothing in the folder where the user happens to stand is imported.
             # A session of its own: Ctrl-C is for the parent, which then ends our stdin.
             with subprocess.Popen(
-                [sys.executable, "-P", "-m", "nodes.crews.worker"],
+                [sys.executable, "-P", "-m", "rlhf.nodes.crews.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,

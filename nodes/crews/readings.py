@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from nodes.crews.requests import TOOL_NAME, JudgeReply, Method
-from prompts.messages import VerdictAnswer
-from prompts.rubric import LEVELS
-from state.records import FailureKind
+from rlhf.nodes.crews.requests import JudgeReply, Method
+from rlhf.nodes.endpoints.problem import TOOL_NAME
+from rlhf.prompts.messages import VerdictAnswer
+from rlhf.prompts.rubric import LEVELS
+from rlhf.state.records import FailureKind
 
 _DIGITS: Final = frozenset("012345")
 

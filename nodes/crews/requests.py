@@ -1,30 +1,24 @@
 """What a worker is asked and what it answers: plain JSON, so that a pipe, a queue or a cluster can carry it."""
 
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from state.endpoints import Endpoint
-from state.records import FailureKind, Usage
+from rlhf.nodes.endpoints.problem import Message, Problem
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.records import FailureKind, Usage
 
 Method = Literal["logprobs", "samples", "level"]
 
-TOOL_NAME: Final = "verdict"
-"""What a structured answer is called where the protocol wants a name for it."""
 
-
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ChatMessage(_Message):
+class ChatMessage(Message):
     """One message of a conversation with a model."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class JudgeRequest(_Message):
+class JudgeRequest(Message):
     """One response to be judged, on one dimension or on several in one call.
 
     Holds the name of the key's variable, never the key.
@@ -63,7 +57,7 @@ class JudgeRequest(_Message):
         return "combined" if self.combined else self.dimensions[0]
 
 
-class JudgeReply(_Message):
+class JudgeReply(Message):
     """A verdict as the judge gave it: scored, or failed and then without any number."""
 
     status: Literal["scored", "failed"]
@@ -80,21 +74,7 @@ class JudgeReply(_Message):
     usage: Usage = Usage()
 
 
-class Problem(_Message):
-    """Why one attempt failed, with what is needed to decide about another."""
-
-    kind: FailureKind
-    message: str
-    """One line for people; the key is blotted out."""
-    status: int | None = None
-    """HTTP status, where there was an answer."""
-    retry_after: float | None = None
-    """Seconds the server asks to wait."""
-    final: bool = False
-    """Whether asking again cannot help."""
-
-
-class ModelCall(_Message):
+class ModelCall(Message):
     """One call to a model as it was made: a first answer, a sample, a repair, or one that failed."""
 
     started: float
@@ -109,7 +89,7 @@ class ModelCall(_Message):
     """Why there is no answer; the key is blotted out."""
 
 
-class Attempt(_Message):
+class Attempt(Message):
     """One try at a request: a reply per dimension, or the problem that left it without any."""
 
     replies: dict[str, JudgeReply] = Field(default_factory=dict)

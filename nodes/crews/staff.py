@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from nodes.crews.process import WorkerProcess
-from nodes.crews.requests import Attempt, JudgeRequest, Problem
-from state.endpoints import Endpoint
-from state.errors import JudgingError
-from state.records import FailureKind
+from rlhf.nodes.crews.process import WorkerProcess
+from rlhf.nodes.crews.requests import Attempt, JudgeRequest
+from rlhf.nodes.endpoints.problem import Problem
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.errors import JudgingError
+from rlhf.state.records import FailureKind
 
 _OFF_SWITCHES: Final = {
     "CREWAI_DISABLE_TELEMETRY": "true",

@@ -1,4 +1,4 @@
-"""A worker process, `python -m nodes.crews.worker`: requests in and attempts out, one JSON object per line.
+"""A worker process, `python -m rlhf.nodes.crews.worker`: requests in and attempts out, one JSON object per line.
 
 Reads `{"id", "request"}` and `{"cancel": id}` from stdin, writes `{"ready": true}` once and then
 `{"id", "attempt"}` to stdout. It ends when stdin does, so no worker outlives a killed parent.
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 if TYPE_CHECKING:
     import httpx
 
-    from nodes.crews.crew import JudgeCrew
-    from nodes.crews.requests import Attempt, JudgeRequest
+    from rlhf.nodes.crews.crew import JudgeCrew
+    from rlhf.nodes.crews.requests import Attempt, JudgeRequest
 
 _IDLE_CREWS: Final = 64
 """Warm crews kept; each holds a few hundred KiB."""
@@ -26,7 +26,7 @@ class Worker:
     """Warm crews, and the requests under way on them."""
 
     def __init__(self, answers: BinaryIO) -> None:
-        from nodes.crews.llm import Dialects
+        from rlhf.nodes.crews.llm import Dialects
 
         self._answers = answers
         self._dialects = Dialects()
@@ -52,8 +52,9 @@ class Worker:
         self._answers.flush()
 
     async def _serve(self, number: int, asked: dict[str, Any]) -> None:
-        from nodes.crews.requests import Attempt, JudgeRequest, Problem
-        from state.records import FailureKind
+        from rlhf.nodes.crews.requests import Attempt, JudgeRequest
+        from rlhf.nodes.endpoints.problem import Problem
+        from rlhf.state.records import FailureKind
 
         try:
             attempt = await self._judge(JudgeRequest.model_validate(asked))
@@ -65,8 +66,8 @@ class Worker:
         self.say({"id": number, "attempt": attempt.model_dump(mode="json")})
 
     async def _judge(self, request: "JudgeRequest") -> "Attempt":
-        from nodes.crews.crew import JudgeCrew
-        from nodes.crews.protocol import new_client
+        from rlhf.nodes.crews.crew import JudgeCrew
+        from rlhf.nodes.endpoints.protocol import new_client
 
         base_url = request.endpoint.base_url or ""
         if base_url not in self._clients:
@@ -108,7 +109,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        from nodes.crews import crew  # noqa: F401  # the slow import, before "ready" is said
+        from rlhf.nodes.crews import crew  # noqa: F401  # the slow import, before "ready" is said
 
         asyncio.run(_serve(answers))
     except BaseException:

@@ -3,7 +3,8 @@
 Pure functions, no input or output: texts and context in, findings and grades out.
 """
 
-from nodes.evidence.collect import (
+from rlhf.nodes.evidence.findings import Finding, FindingKind, Severity
+from rlhf.nodes.evidence.grading import (
     CHECKS,
     EVIDENCE_VERSION,
     CheckFunction,
@@ -12,8 +13,7 @@ from nodes.evidence.collect import (
     grade_checks,
     known_checks,
 )
-from nodes.evidence.findings import Finding, FindingKind, Severity
-from nodes.evidence.results import CheckResult, DimensionEvidence, Evidence
+from rlhf.nodes.evidence.results import CheckResult, DimensionEvidence, Evidence
 
 __all__ = [
     "CHECKS",

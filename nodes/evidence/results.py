@@ -6,12 +6,12 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodes.evidence.allocations import Split
-from nodes.evidence.facts import Facts
-from nodes.evidence.findings import MOST, Finding, FindingKind, Severity, finding, worst_first
-from nodes.evidence.money import Amount
-from nodes.evidence.text import Sentence
-from state.records import EvidenceNote
+from rlhf.nodes.evidence.findings import MOST, Finding, FindingKind, Severity, finding, worst_first
+from rlhf.nodes.evidence.readers.allocations import Split
+from rlhf.nodes.evidence.readers.amounts import Amount
+from rlhf.nodes.evidence.readers.facts import Facts
+from rlhf.nodes.evidence.readers.text import Sentence
+from rlhf.state.records import EvidenceNote
 
 CheckKind = Literal["money", "brand", "claims", "language", "action", "safety"]
 

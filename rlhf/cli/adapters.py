@@ -9,7 +9,7 @@ from rlhf.cli.app import app
 from rlhf.cli.common import RecipeOption
 
 if TYPE_CHECKING:
-    from training.registry import Version
+    from rlhf.training.registry import Version
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the adapter.")]
 
@@ -23,7 +23,7 @@ def listed(context: typer.Context, recipe: RecipeOption = None) -> None:
     context.obj = recipe
     if context.invoked_subcommand is not None:
         return
-    from training.registry import list_adapters
+    from rlhf.training.registry import list_adapters
 
     folder = _folder(recipe)
     versions = list_adapters(folder)
@@ -40,7 +40,7 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Version to serve, such as v3.")],
 ) -> None:
     """Make a version the champion."""
-    from training.registry import promote as promoted
+    from rlhf.training.registry import promote as promoted
 
     _print(promoted(_folder(context.obj), name, version))
 
@@ -54,13 +54,13 @@ def rollback(
     ] = None,
 ) -> None:
     """Make an earlier version the champion again."""
-    from training.registry import rollback as rolled_back
+    from rlhf.training.registry import rollback as rolled_back
 
     _print(rolled_back(_folder(context.obj), name, version))
 
 
 def _folder(recipe: str | None) -> Path:
-    from state.settings import choose_recipe
+    from rlhf.state.recipe import choose_recipe
 
     return Path(choose_recipe(recipe).settings.pipeline.output_dir)
 

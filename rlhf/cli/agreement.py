@@ -11,12 +11,12 @@ from rlhf.cli.common import JsonOption, RecipeOption, chosen_settings, opened_se
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rlhf.agreement import LabelAgreement, PairAgreement, ScoreAgreement
-    from rlhf.labelled import Verdicts
-    from state.labelfile import Labels
-    from state.settings import Settings
-    from training.preferences import PairFigures, Share
-    from training.score_agreement import ScoreFigures
+    from rlhf.state.files.labels import Labels
+    from rlhf.state.settings import Settings
+    from rlhf.training.statistics.preferences import PairFigures, Share
+    from rlhf.training.statistics.score_agreement import ScoreFigures
+    from rlhf.trust.agreement import LabelAgreement, PairAgreement, ScoreAgreement
+    from rlhf.trust.labels import Verdicts
 
 LabelsArgument = Annotated[
     Path,
@@ -54,7 +54,7 @@ def agreement(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the judges with people's labels."""
-    from rlhf.agreement import agreement_on
+    from rlhf.trust.agreement import agreement_on
 
     settings = chosen_settings(recipe)
     rows, file_key = chosen_labels(labels, settings, task_type, limit)
@@ -62,7 +62,7 @@ def agreement(
     if verdicts is None:
         known, source, notes = _judged(settings, rows, file_key)
     else:
-        from rlhf.labelled import read_verdicts
+        from rlhf.trust.labels import read_verdicts
 
         known, source = read_verdicts(verdicts, rows), str(verdicts)
     seed = settings.pipeline.seed
@@ -78,7 +78,7 @@ def chosen_labels(
     path: Path, settings: "Settings", task_type: str | None, limit: int | None
 ) -> tuple["Labels", str]:
     """The labels, or the sample of them that --limit asks for, and the key of the whole file's labels."""
-    from state.labelfile import labels_key, read_labels, sampled
+    from rlhf.state.files.labels import labels_key, read_labels, sampled
 
     labels = read_labels(path, task_type or settings.task_type)
     if limit is not None and limit < len(labels):
@@ -89,8 +89,8 @@ def chosen_labels(
 def _judged(settings: "Settings", rows: "Labels", file_key: str) -> tuple["Verdicts", str, list[str]]:
     import asyncio
 
-    from rlhf.labelled import judge_labels
     from rlhf.progress import live_progress
+    from rlhf.trust.labels import judge_labels
 
     with opened_services(settings) as services, live_progress() as follow:
         known = asyncio.run(judge_labels(services, rows, follow))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from state.errors import RlhfError
+from rlhf.state.errors import RlhfError
 
 EXIT_QA_FAILED = 1
 EXIT_WAITING = 3

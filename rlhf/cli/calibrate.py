@@ -10,10 +10,10 @@ from rlhf.cli.app import app, say
 from rlhf.cli.common import JsonOption, RecipeOption, opened_services, print_json
 
 if TYPE_CHECKING:
-    from rlhf.calibrating import CalibrationReport
-    from state.calibrations import Calibration, CrossValidated
-    from state.settings import Settings
-    from training.certificate import Certificate
+    from rlhf.state.measures import Calibration, CrossValidated
+    from rlhf.state.settings import Settings
+    from rlhf.training.statistics.certificate import Certificate
+    from rlhf.trust.calibration import CalibrationReport
 
 
 @app.command()
@@ -50,8 +50,8 @@ def calibrate(
     as_json: JsonOption = False,
 ) -> None:
     """Fit the judges to people's labels; keep only what helps on labels held out."""
-    from state.errors import InputError
-    from state.settings import choose_recipe
+    from rlhf.state.errors import InputError
+    from rlhf.state.recipe import choose_recipe
 
     chosen = choose_recipe(recipe)
     say(f"Recipe {chosen.source}: {chosen.reason}.")
@@ -61,9 +61,9 @@ def calibrate(
     with opened_services(chosen.settings) as services:
         import asyncio
 
-        from rlhf.calibrating import calibration_report
-        from rlhf.labelled import judge_labels
         from rlhf.progress import live_progress
+        from rlhf.trust.calibration import calibration_report
+        from rlhf.trust.labels import judge_labels
 
         with live_progress() as follow:
             known = asyncio.run(judge_labels(services, rows, follow))
@@ -85,9 +85,8 @@ def calibrate(
 
 
 def _write(path: Path, source: str, report: "CalibrationReport") -> None:
-    from state.files import write_atomic
-    from state.recipetext import with_values
-    from state.settings import recipe_text, shipped_recipes
+    from rlhf.state.files.atomic import write_atomic
+    from rlhf.state.recipe import recipe_text, shipped_recipes, with_values
 
     values = report.recommended
     if not values:
@@ -174,7 +173,7 @@ def _figures(found: "CrossValidated", pairs: bool) -> list[str]:
 
 
 def _print_certificate(key: str, what: str, of: str, found: "Certificate") -> None:
-    from training.certificate import CERTAINTY
+    from rlhf.training.statistics.certificate import CERTAINTY
 
     if found.threshold is None:
         typer.echo(f"No {key} proves {what} {found.wanted:.0%}: {found.note}.")

@@ -10,8 +10,8 @@ from rlhf.cli.app import EXIT_QA_FAILED, app, say
 from rlhf.cli.common import JsonOption, RecipeOption, chosen_settings, opened_services, print_json
 
 if TYPE_CHECKING:
-    from prompts.canaries import CanarySet
-    from state.canaries import CanaryResult, CanaryScore
+    from rlhf.prompts.canaries import CanarySet
+    from rlhf.state.measures import CanaryResult, CanaryScore
 
 _TOLD_EVERY = 20
 _SHOWN = 60
@@ -32,7 +32,7 @@ def canaries(
     """Attack the judge. Exits with 1 if an attack scores above its floor or too few could be judged."""
     import asyncio
 
-    from rlhf.canaries import check_judge
+    from rlhf.trust.canaries import check_judge
 
     settings = chosen_settings(recipe)
     chosen = _chosen(family, limit)
@@ -47,9 +47,9 @@ def canaries(
 
 
 def _chosen(family: str | None, limit: int | None) -> "CanarySet":
-    from nodes.canaries import canary_set
-    from prompts.canaries import CanarySet
-    from state.errors import InputError
+    from rlhf.nodes.canaries import canary_set
+    from rlhf.prompts.canaries import CanarySet
+    from rlhf.state.errors import InputError
 
     everything = canary_set()
     if family is not None and family not in everything.families:

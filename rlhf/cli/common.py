@@ -9,9 +9,9 @@ import typer
 from rlhf.cli.app import say
 
 if TYPE_CHECKING:
-    from nodes.services import Services
-    from state.ledger import Ledger
-    from state.settings import Settings
+    from rlhf.nodes.services import Services
+    from rlhf.state.ledger import Ledger
+    from rlhf.state.settings import Settings
 
 RecipeOption = Annotated[
     str | None,
@@ -23,7 +23,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, as `rlh
 
 def chosen_settings(recipe: str | None) -> "Settings":
     """The settings in use; says which recipe was chosen and why."""
-    from state.settings import choose_recipe
+    from rlhf.state.recipe import choose_recipe
 
     chosen = choose_recipe(recipe)
     say(f"Recipe {chosen.source}: {chosen.reason}.")
@@ -33,7 +33,7 @@ def chosen_settings(recipe: str | None) -> "Settings":
 @contextmanager
 def opened_services(settings: "Settings") -> Iterator["Services"]:
     """Services for one command, closed at its end."""
-    from nodes.services import Services
+    from rlhf.nodes.services import Services
 
     services = Services(settings)
     try:
@@ -45,8 +45,8 @@ def opened_services(settings: "Settings") -> Iterator["Services"]:
 @contextmanager
 def opened_ledger(recipe: str | None) -> Iterator["Ledger"]:
     """The ledger alone, for commands that only look."""
-    from state.ledger import Ledger
-    from state.settings import choose_recipe
+    from rlhf.state.ledger import Ledger
+    from rlhf.state.recipe import choose_recipe
 
     ledger = Ledger(choose_recipe(recipe).settings.storage.ledger_url)
     try:

@@ -9,7 +9,7 @@ from rlhf.cli.app import app
 from rlhf.cli.common import JsonOption, RecipeOption, chosen_settings, opened_services, print_json
 
 if TYPE_CHECKING:
-    from rlhf.comparing import VersionComparison
+    from rlhf.trust.comparison import VersionComparison
 
 _SIDE = "Adapter (NAME, NAME@VERSION, folder), base, openai|ollama|vllm/NAME, feedback file, or run."
 
@@ -32,9 +32,9 @@ def compare(
     """Compare A with B on the same prompts; a winner only where it is proved."""
     import asyncio
 
-    from rlhf.contestants import compare_named
     from rlhf.progress import live_progress
-    from state.promptfile import read_prompts
+    from rlhf.state.files.prompts import read_prompts
+    from rlhf.trust.contestants import compare_named
 
     settings = chosen_settings(recipe)
     rows = read_prompts(prompts, settings.task_type)[:limit] if prompts else []

@@ -10,7 +10,7 @@ from rlhf.cli.common import JsonOption, RecipeOption, print_json
 def datasets(recipe: RecipeOption = None, as_json: JsonOption = False) -> None:
     """List preference datasets and the adapters trained on them."""
     from rlhf.datasets import list_datasets
-    from state.settings import choose_recipe
+    from rlhf.state.recipe import choose_recipe
 
     pipeline = choose_recipe(recipe).settings.pipeline
     found = list_datasets(pipeline.dataset_dir, pipeline.output_dir)

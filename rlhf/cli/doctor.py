@@ -9,7 +9,7 @@ from rlhf.cli.common import RecipeOption, chosen_settings
 @app.command()
 def doctor(recipe: RecipeOption = None) -> None:
     """Check packages, models, endpoints, folders and disk."""
-    from rlhf.checkup import checkup
+    from rlhf.doctor import checkup
 
     settings = chosen_settings(recipe)
     failed = 0

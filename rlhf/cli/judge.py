@@ -10,8 +10,8 @@ from rlhf.cli.app import EXIT_QA_FAILED, app, say
 from rlhf.cli.common import JsonOption, RecipeOption, chosen_settings, opened_services, print_json
 
 if TYPE_CHECKING:
-    from nodes.services import Services
-    from state.records import Feedback, PromptRow
+    from rlhf.nodes.services import Services
+    from rlhf.state.records import Feedback, PromptRow
 
     Items = list[tuple[PromptRow, str]]
 
@@ -53,8 +53,8 @@ def judge(
 def _items(
     file: Path | None, prompt: str | None, response: str | None, context: str | None, task_type: str
 ) -> "Items":
-    from state.errors import InputError
-    from state.promptfile import checked_text, parse_prompt, read_responses
+    from rlhf.state.errors import InputError
+    from rlhf.state.files.prompts import checked_text, parse_prompt, read_responses
 
     if file is not None:
         if prompt is not None or response is not None or context is not None:
@@ -70,7 +70,7 @@ def _items(
 async def _print_all(
     services: "Services", items: "Items", *, as_json: bool, detailed: bool
 ) -> list[float | None]:
-    from rlhf.judging import judged
+    from rlhf.runs.judge import judged
 
     scores: list[float | None] = []
     async for feedback in judged(services, items):

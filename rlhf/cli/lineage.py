@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from rlhf.origins import AdapterOrigin, PairOrigin, PersonOrigin, ResponseOrigin, VerdictOrigin
-    from state.traces import Trace
+    from rlhf.state.ledger.traces import Trace
+    from rlhf.trust.lineage_records import (
+        AdapterOrigin,
+        PairOrigin,
+        PersonOrigin,
+        ResponseOrigin,
+        VerdictOrigin,
+    )
 
 EXCERPT = 200
 """Characters of a text that are shown; --full shows all."""
@@ -44,8 +50,8 @@ def lineage(
     """Show where an adapter, a pair or a response comes from."""
     from rich.console import Console
 
-    from rlhf.descent import lineage as origin_of
-    from rlhf.origins import AdapterOrigin, PairOrigin
+    from rlhf.trust.lineage import lineage as origin_of
+    from rlhf.trust.lineage_records import AdapterOrigin, PairOrigin
 
     origin = origin_of(reference, recipe=recipe)
     if as_json:

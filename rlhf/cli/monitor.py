@@ -9,7 +9,7 @@ from rlhf.cli.app import app
 from rlhf.cli.common import JsonOption, RecipeOption, opened_ledger, print_json
 
 if TYPE_CHECKING:
-    from state.history import Batch, FeedbackQuality
+    from rlhf.state.measures import Batch, FeedbackQuality
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 

@@ -9,7 +9,7 @@ from rlhf.cli.app import app, say
 from rlhf.cli.common import RecipeOption, RunArgument, opened_ledger, services_of_run
 
 if TYPE_CHECKING:
-    from rlhf.reviews import ReviewImport
+    from rlhf.people.review import ReviewImport
 
 
 @app.command("export-review")
@@ -27,7 +27,7 @@ def export_review(
     recipe: RecipeOption = None,
 ) -> None:
     """Write what waits for review as CSV, for people to rate in a spreadsheet."""
-    from rlhf.reviews import export_run_review
+    from rlhf.people.review import export_run_review
 
     path = out or Path(f"{run_id}-review.csv")
     with opened_ledger(recipe) as ledger:
@@ -52,7 +52,7 @@ def import_review(
     recipe: RecipeOption = None,
 ) -> None:
     """Record the ratings of a filled-in CSV as answers to the run's review: all of them, or none."""
-    from rlhf.reviews import import_run_review
+    from rlhf.people.review import import_run_review
 
     with services_of_run(run_id, recipe) as services:
         _tell(run_id, import_run_review(services, run_id, file, reviewer=reviewer))

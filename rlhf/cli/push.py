@@ -19,7 +19,7 @@ def push_dataset(
     recipe: RecipeOption = None,
 ) -> None:
     """Push a preference dataset to LangSmith."""
-    from rlhf.pushing import dataset_file, push
+    from rlhf.push import dataset_file, push
 
     pushed = push(dataset_file(source, recipe), name)
     typer.echo(

@@ -12,6 +12,6 @@ def recipe(
     name: Annotated[str | None, typer.Argument(help="Recipe to print; without it, their names.")] = None,
 ) -> None:
     """Print a shipped recipe; `rlhf recipe local > mine.toml` starts your own."""
-    from state.settings import recipe_text, shipped_recipes
+    from rlhf.state.recipe import recipe_text, shipped_recipes
 
     typer.echo(recipe_text(name).rstrip() if name else "\n".join(shipped_recipes()))

@@ -9,7 +9,7 @@ from rlhf.cli.app import EXIT_QA_FAILED, app
 from rlhf.cli.common import JsonOption, RecipeOption, RunArgument, print_json, services_of_run
 
 if TYPE_CHECKING:
-    from rlhf.retrying import Retried, StillFailed
+    from rlhf.runs.retry import Retried, StillFailed
 
 _SHOWN = 10
 """Failures listed one by one; --json has them all."""
@@ -21,7 +21,7 @@ def retry(run_id: RunArgument, recipe: RecipeOption = None, as_json: JsonOption 
     import asyncio
 
     from rlhf.progress import live_progress
-    from rlhf.retrying import retry_run
+    from rlhf.runs.retry import retry_run
 
     with services_of_run(run_id, recipe) as services, live_progress() as follow:
         done = asyncio.run(retry_run(services, run_id, follow))

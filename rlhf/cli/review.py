@@ -9,7 +9,7 @@ from rlhf.cli.common import RecipeOption, RunArgument, services_of_run
 from rlhf.cli.run import follow_to_end
 
 if TYPE_CHECKING:
-    from rlhf.runs import Pending
+    from rlhf.runs.drive import Pending
 
 
 @app.command()
@@ -18,7 +18,7 @@ def review(run_id: RunArgument, recipe: RecipeOption = None) -> None:
     import asyncio
 
     with services_of_run(run_id, recipe) as services:
-        from rlhf.runs import pending_of
+        from rlhf.runs.drive import pending_of
 
         pending = asyncio.run(pending_of(services, run_id))
         if pending is None:
@@ -49,7 +49,7 @@ class _Reviewer:
     """A person at the terminal, who may skip responses or stop."""
 
     def __init__(self) -> None:
-        from rlhf.samples import login_name
+        from rlhf.people.sample import login_name
 
         self._name = login_name()
         self._skipped: set[str] = set()

@@ -9,7 +9,7 @@ from rlhf.cli.app import app
 from rlhf.cli.common import JsonOption, RecipeOption, RunArgument, print_json
 
 if TYPE_CHECKING:
-    from rlhf.reweighing import Reweighed
+    from rlhf.runs.reweigh import Reweighed
 
 
 @app.command()
@@ -35,7 +35,7 @@ def reweigh(
     recipe: RecipeOption = None,
 ) -> None:
     """Derive ratings, pairs, review queue and dataset anew, as a new run, without any model call."""
-    from rlhf.reweighing import reweigh as reweighed
+    from rlhf.runs.reweigh import reweigh as reweighed
 
     result = reweighed(
         run_id,
@@ -58,7 +58,7 @@ def parsed_weights(text: str) -> dict[str, float]:
     """Weights as a JSON object or as NAME=W,NAME=W; InputError says what cannot be read."""
     import json
 
-    from state.errors import InputError
+    from rlhf.state.errors import InputError
 
     try:
         if text.lstrip().startswith("{"):

@@ -10,8 +10,8 @@ from rlhf.cli.app import EXIT_WAITING, app, say
 from rlhf.cli.common import RecipeOption, RunArgument, chosen_settings, opened_services, services_of_run
 
 if TYPE_CHECKING:
-    from nodes.services import Services
-    from rlhf.runs import Answers, Outcome, Pending
+    from rlhf.nodes.services import Services
+    from rlhf.runs.drive import Answers, Outcome, Pending
 
 
 @app.command()
@@ -26,8 +26,8 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Ask nobody: automatic gates, no review.")] = False,
 ) -> None:
     """Generate, judge, pair, train, evaluate and deploy."""
-    from rlhf.checkup import check_ready
-    from state.promptfile import read_prompts
+    from rlhf.doctor import check_ready
+    from rlhf.state.files.prompts import read_prompts
 
     settings = chosen_settings(recipe)
     if yes:
@@ -39,7 +39,7 @@ def run(
     for note in notes:
         say(f"Note: {note}")
     with opened_services(settings) as services:
-        from rlhf.runs import register
+        from rlhf.runs.drive import register
 
         new = register(services, adapter, rows, str(prompts), run_id)
         say(f"Run {new}: {len(rows)} prompts from {prompts}. If it stops: rlhf resume {new}")
@@ -62,7 +62,7 @@ def resume(
         raise typer.BadParameter("give one of --approve, --reject and --decisions")
     with services_of_run(run_id, recipe) as services:
         if decisions is not None:
-            from rlhf.decisions import read_decisions
+            from rlhf.runs.decisions import read_decisions
 
             follow_to_end(services, run_id, read_decisions(decisions))
         elif approve or reject:
@@ -75,8 +75,8 @@ def answer_all(services: "Services", run_id: str, decision: str) -> None:
     """Give the same answer to everything of the kind the run waits for now, however many pages it has."""
     import asyncio
 
-    from rlhf.runs import pending_of
-    from state.errors import InputError
+    from rlhf.runs.drive import pending_of
+    from rlhf.state.errors import InputError
 
     pending = asyncio.run(pending_of(services, run_id))
     if pending is None:
@@ -119,7 +119,7 @@ def _advanced(services: "Services", run_id: str, answers: "Answers | None") -> "
     import asyncio
 
     from rlhf.progress import live_progress
-    from rlhf.runs import advance
+    from rlhf.runs.drive import advance
 
     with live_progress() as follow:
         return asyncio.run(advance(services, run_id, follow, answers))

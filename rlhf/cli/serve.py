@@ -22,10 +22,10 @@ _QUIET = {
 # Agent Inbox's pages, and no other that is open in the browser, may call it.
 _CONFIG = {
     "dependencies": ["."],
-    "graphs": {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"},
-    "checkpointer": {"path": "graph.checkpoints.make"},
+    "graphs": {"judge": "rlhf.graph.judge:graph", "pipeline": "rlhf.graph.pipeline:graph"},
+    "checkpointer": {"path": "rlhf.graph.checkpoints.make"},
     "http": {
-        "app": "graph.metrics:app",
+        "app": "rlhf.metrics:app",
         "cors": {
             "allow_origins": ["https://smith.langchain.com", "https://dev.agentinbox.ai"],
             "allow_methods": ["*"],
@@ -60,9 +60,9 @@ def serve(
 def _config(folder: Path) -> Path:
     """The langgraph.json here if it serves our graphs, else one of ours: an installed package has none."""
     here = Path("langgraph.json")
-    if here.is_file() and "graph.pipeline:graph" in here.read_text(encoding="utf-8"):
+    if here.is_file() and "rlhf.graph.pipeline:graph" in here.read_text(encoding="utf-8"):
         return here
-    from state.files import write_json
+    from rlhf.state.files.atomic import write_json
 
     path = folder / "langgraph.json"
     write_json(path, _CONFIG)

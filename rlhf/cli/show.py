@@ -14,7 +14,8 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, help="Show the newest N.")] = 20,
 ) -> None:
     """List runs, newest first."""
-    from rlhf.runs import interrupted_note, is_in_use
+    from rlhf.runs.drive import interrupted_note
+    from rlhf.runs.lock import is_in_use
 
     with opened_ledger(recipe) as ledger:
         rows = ledger.runs()
@@ -33,7 +34,8 @@ def runs(
 def show(run_id: RunArgument, as_json: JsonOption = False, recipe: RecipeOption = None) -> None:
     """Show how a run stands."""
     from rlhf.cli.summary import print_report
-    from rlhf.runs import is_in_use, report_of
+    from rlhf.runs.drive import report_of
+    from rlhf.runs.lock import is_in_use
 
     with opened_ledger(recipe) as ledger:
         report = report_of(ledger, run_id, in_use=is_in_use(ledger.run(run_id)))

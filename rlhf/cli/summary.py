@@ -9,8 +9,8 @@ from rlhf.progress import duration
 
 if TYPE_CHECKING:
     from rlhf.cli.meter import Meter
-    from rlhf.runs import Pending
-    from state.records import CanaryStage, Estimated, RunReport
+    from rlhf.runs.drive import Pending
+    from rlhf.state.run_report import CanaryStage, Estimated, RunReport
 
 Line = tuple[str, str]
 """A heading (empty: goes on below the one before) and its text."""

@@ -10,8 +10,8 @@ from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from graph.checkpoints import Checkpoints, open_checkpoints
-from state.errors import LedgerError
+from rlhf.graph.checkpoints import Checkpoints, open_checkpoints
+from rlhf.state.errors import LedgerError
 
 
 class Count(TypedDict):

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from graph.judge import build_panel
-from graph.judge import graph as judge
-from graph.pipeline import graph as pipeline
-from nodes.services import Services
-from prompts.dimensions import DIMENSIONS
-from state.errors import SettingsError
-from state.graph_state import JudgeState, PipelineState, RunContext, as_context
-from state.records import Feedback, RunReport
-from state.settings import Settings, load_recipe
+from rlhf.graph.judge import build_panel
+from rlhf.graph.judge import graph as judge
+from rlhf.graph.pipeline import graph as pipeline
+from rlhf.nodes.services import Services
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.errors import SettingsError
+from rlhf.state.graph_state import JudgeState, PipelineState, RunContext, as_context
+from rlhf.state.recipe import load_recipe
+from rlhf.state.records import Feedback
+from rlhf.state.run_report import RunReport
+from rlhf.state.settings import Settings
 
 JUDGES = {f"judge_{name}" for name in DIMENSIONS}
 STAGES = {
@@ -181,13 +183,13 @@ def test_without_choices_the_operators_settings_are_used_as_they_are() -> None:
 
 def test_langgraph_json_names_both_graphs_and_the_checkpoints() -> None:
     config = json.loads(Path("langgraph.json").read_text(encoding="utf-8"))
-    assert config["graphs"] == {"judge": "graph.judge:graph", "pipeline": "graph.pipeline:graph"}
-    assert config["checkpointer"]["path"] == "graph.checkpoints.make"
+    assert config["graphs"] == {"judge": "rlhf.graph.judge:graph", "pipeline": "rlhf.graph.pipeline:graph"}
+    assert config["checkpointer"]["path"] == "rlhf.graph.checkpoints.make"
 
 
 def test_importing_the_graphs_loads_nothing_heavy() -> None:
     script = (
-        "import sys, graph.pipeline\n"
+        "import sys, rlhf.graph.pipeline\n"
         "heavy = {'torch', 'transformers', 'trl', 'peft', 'datasets', 'crewai', 'accelerate', 'textstat'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -8,9 +8,10 @@ import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
-from nodes.approvals import ActionRequest
-from prompts.dimensions import DIMENSIONS
-from state.records import Feedback, RunReport
+from rlhf.nodes.approvals import ActionRequest
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.records import Feedback
+from rlhf.state.run_report import RunReport
 from tests.graph.workplace import Server
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 

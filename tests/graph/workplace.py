@@ -19,10 +19,10 @@ import httpx
 import psutil
 import sqlalchemy as sa
 
-from state import tables as t
-from state.ledger import Ledger
-from state.records import RunReport
-from state.report import run_report
+from rlhf.nodes.report import run_report
+from rlhf.state.ledger import Ledger
+from rlhf.state.ledger import tables as t
+from rlhf.state.run_report import RunReport
 from tests.scripted_endpoint import Reply, Request, ScriptedEndpoint, default_script
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nodes.evidence import CheckResult, DimensionEvidence
-from nodes.panel import pack_for
-from prompts.dimensions import DIMENSIONS
-from prompts.rubric import RubricPack
-from state.keys import prompt_key, response_key
-from state.promptfile import parse_rows
-from state.records import FailureKind, Feedback, PromptRow, ResponseRow, Verdict
-from state.settings import Settings, parse_recipe
+from rlhf.nodes.evidence import CheckResult, DimensionEvidence
+from rlhf.nodes.panel import pack_for
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.prompts.rubric import RubricPack
+from rlhf.state.files.prompts import parse_rows
+from rlhf.state.keys import prompt_key, response_key
+from rlhf.state.recipe import parse_recipe
+from rlhf.state.records import FailureKind, Feedback, PromptRow, ResponseRow, Verdict
+from rlhf.state.settings import Settings
 
 PACK: RubricPack = pack_for("general")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.accept import accepted, rating_of, review_reasons, score_of
-from state.records import DimensionFeedback, Feedback
-from state.settings import Settings
+from rlhf.nodes.accept import accepted, points_of_rating, rating_of, review_reasons
+from rlhf.state.records import DimensionFeedback, Feedback
+from rlhf.state.settings import Settings
 from tests.nodes.builders import feedback, response_id, settings
 
 AUDIT = "random audit sample"
@@ -31,7 +31,7 @@ def test_ratings_begin_at_every_fifth_of_the_scale(score: float, rating: int) ->
 
 @pytest.mark.parametrize(("rating", "score"), [(1, 10.0), (2, 30.0), (3, 50.0), (4, 70.0), (5, 90.0)])
 def test_a_persons_rating_stands_for_the_middle_of_its_fifth(rating: int, score: float) -> None:
-    assert score_of(rating) == score
+    assert points_of_rating(rating) == score
     assert rating_of(score) == rating
 
 

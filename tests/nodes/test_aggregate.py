@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.aggregate import VETO_BELOW, aggregate_verdicts
-from prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
-from state.records import Feedback
+from rlhf.nodes.aggregate import VETO_BELOW, aggregate_verdicts
+from rlhf.prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
+from rlhf.state.records import Feedback
 from tests.nodes.builders import PACK, RESPONSE, evidence, no_evidence, settings, verdict, verdicts
 
 SETTINGS = settings()

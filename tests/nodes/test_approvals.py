@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nodes.approvals import Answer
+from rlhf.nodes.approvals import Answer
 
 
 @pytest.mark.parametrize(

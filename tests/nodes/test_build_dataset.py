@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from langgraph.graph import START, StateGraph
 
-from nodes.accept import score_of
-from nodes.build_dataset import build_dataset
-from nodes.prepare import register_run
-from nodes.services import Services
-from state.errors import DatasetError
-from state.graph_state import PipelineState, RunContext
-from state.keys import response_key
-from state.records import DatasetStage, Review, SampleRow
+from rlhf.nodes.accept import points_of_rating
+from rlhf.nodes.build_dataset import build_dataset
+from rlhf.nodes.prepare import register_run
+from rlhf.nodes.services import Services
+from rlhf.state.errors import DatasetError
+from rlhf.state.graph_state import PipelineState, RunContext
+from rlhf.state.keys import response_key
+from rlhf.state.records import Review, SampleRow
+from rlhf.state.run_report import DatasetStage
 from tests.nodes.builders import feedback, prompt_rows, settings
 
 RUN = "run-1"
@@ -95,8 +96,8 @@ async def test_a_persons_word_wins_over_the_judges(judged: Judged) -> None:
     judged.say(vetoed, "edit", 5)
     judged.say(fair, "approve")
     _, (row,) = await judged.build()
-    assert (row["chosen_key"], row["chosen_score"]) == (vetoed, score_of(5))
-    assert (row["rejected_key"], row["rejected_score"]) == (praised, score_of(1))
+    assert (row["chosen_key"], row["chosen_score"]) == (vetoed, points_of_rating(5))
+    assert (row["rejected_key"], row["rejected_score"]) == (praised, points_of_rating(1))
 
 
 async def test_built_once_the_dataset_is_left_as_it_is(judged: Judged) -> None:

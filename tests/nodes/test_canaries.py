@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from nodes.accept import accepted
-from nodes.aggregate import aggregate_verdicts
-from nodes.canaries import canary_set, judged_stage, prompt_of, scored
-from nodes.panel import evidence_for, pack_for
-from prompts.canaries import Canary
-from prompts.dimensions import DIMENSIONS
-from prompts.neutralise import neutralise
-from state.canaries import CanaryResult, CanaryScore
-from state.keys import response_key
-from state.records import ResponseRow
-from state.settings import load_recipe, shipped_recipes
+from rlhf.nodes.accept import accepted
+from rlhf.nodes.aggregate import aggregate_verdicts
+from rlhf.nodes.canaries import canary_set, judged_stage, prompt_of, scored
+from rlhf.nodes.panel import evidence_for, pack_for
+from rlhf.prompts.canaries import Canary
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.prompts.neutralise import neutralise
+from rlhf.state.keys import response_key
+from rlhf.state.measures import CanaryResult, CanaryScore
+from rlhf.state.recipe import load_recipe, shipped_recipes
+from rlhf.state.records import ResponseRow
 from tests.believing_judge import believed
 from tests.nodes.builders import settings, verdicts
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from nodes.crews.lane import Patience
-from nodes.judge import key_of
-from nodes.sending import place
-from nodes.services import Services
-from nodes.tracing import tracing_to
-from prompts.combined import COMBINED_VERSION, combined_messages, combined_schema
-from prompts.dimensions import DIMENSIONS
-from rlhf.judging import judged
-from state.promptfile import parse_prompt
-from state.records import Feedback, Usage, Verdict
-from state.settings import Settings, parse_recipe
+from rlhf.nodes.endpoints.lane import Patience
+from rlhf.nodes.judge_version import key_of
+from rlhf.nodes.services import Services
+from rlhf.nodes.tracing.client import place
+from rlhf.nodes.tracing.context import tracing_to
+from rlhf.prompts.combined import COMBINED_VERSION, combined_messages, combined_schema
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.runs.judge import judged
+from rlhf.state.files.prompts import parse_prompt
+from rlhf.state.recipe import parse_recipe
+from rlhf.state.records import Feedback, Usage, Verdict
+from rlhf.state.settings import Settings
 from tests import scripted_endpoint as scripted
 from tests.langsmith_receiver import LangSmithReceiver
 from tests.langsmith_receiver import langsmith as langsmith

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.prepare import register_run, with_splits
-from state.errors import InputError
-from state.ledger import Ledger
-from state.records import PromptRow
-from state.settings import Settings
+from rlhf.nodes.prepare import register_run, with_splits
+from rlhf.state.errors import InputError
+from rlhf.state.ledger import Ledger
+from rlhf.state.records import PromptRow
+from rlhf.state.settings import Settings
 from tests.nodes.builders import prompt_rows, settings
 
 

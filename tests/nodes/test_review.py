@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from nodes.approvals import Answer
-from nodes.prepare import register_run
-from nodes.review import pending_reviews, reviews_of
-from state.keys import response_key
-from state.ledger import Ledger
-from state.records import SampleRow
+from rlhf.nodes.approvals import Answer
+from rlhf.nodes.prepare import register_run
+from rlhf.nodes.review import pending_reviews, reviews_of
+from rlhf.state.keys import response_key
+from rlhf.state.ledger import Ledger
+from rlhf.state.records import SampleRow
 from tests.nodes.builders import feedback, prompt_rows, settings
 
 PAGE = ["aaa", "bbb", "ccc"]

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from prompts.canaries import FLOOR, load_canaries, parse_canaries
-from prompts.rubric import RubricError, available_packs
+from rlhf.prompts.canaries import FLOOR, load_canaries, parse_canaries
+from rlhf.prompts.rubric import RubricError, available_packs
 
 SET = load_canaries()
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from nodes.evidence import collect_evidence
-from nodes.evidence.money import find_amounts
-from prompts.rubric import available_packs
+from rlhf.nodes.evidence import collect_evidence
+from rlhf.nodes.evidence.readers.amounts import find_amounts
+from rlhf.prompts.rubric import available_packs
 
 FOLDER = Path(__file__).parents[2] / "examples" / "prompts"
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from prompts.dimensions import DIMENSIONS
-from prompts.messages import (
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.prompts.messages import (
     TEMPLATE_VERSION,
     Style,
     VerdictAnswer,
@@ -17,8 +17,8 @@ from prompts.messages import (
     answer_schema,
     judge_messages,
 )
-from prompts.neutralise import CONTROL_TOKEN, neutralise
-from prompts.rubric import load_pack
+from rlhf.prompts.neutralise import CONTROL_TOKEN, neutralise
+from rlhf.prompts.rubric import load_pack
 
 PACK = load_pack("budgeting")
 STYLES: tuple[Style, ...] = ("full", "compact")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.messages import SHARED, judge_messages
-from prompts.neutralise import (
+from rlhf.prompts.messages import SHARED, judge_messages
+from rlhf.prompts.neutralise import (
     CONTROL_TOKEN,
     FILLER,
     TURN_LINE,
@@ -17,7 +17,7 @@ from prompts.neutralise import (
     neutralise,
     strip_invisible,
 )
-from prompts.rubric import load_pack
+from rlhf.prompts.rubric import load_pack
 
 TOKENS = (
     "<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|channel|>", "<|END_OF_TURN_TOKEN|>", "[INST]", "[/INST]", "<<SYS>>",

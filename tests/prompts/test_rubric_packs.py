@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nodes.evidence import known_checks
-from prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
-from prompts.rubric import RubricError, available_packs, load_pack
+from rlhf.nodes.evidence import known_checks
+from rlhf.prompts.dimensions import DEFAULT_WEIGHTS, DIMENSIONS
+from rlhf.prompts.rubric import RubricError, available_packs, load_pack
 
 SHIPPED = ("budgeting", "compliance", "creative", "data_quality", "general", "planning")
 

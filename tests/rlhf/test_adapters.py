@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rlhf.cli import app
-from training.registry import store
+from rlhf.training.registry import store
 
 
 @pytest.fixture(autouse=True)

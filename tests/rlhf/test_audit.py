@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from nodes.accept import AUDIT, accepted
 from rlhf.cli import app
-from state.keys import response_key
-from state.ledger import Ledger
-from state.records import Review, SampleRow
+from rlhf.nodes.accept import AUDIT, accepted
+from rlhf.state.keys import response_key
+from rlhf.state.ledger import Ledger
+from rlhf.state.records import Review, SampleRow
 from tests.nodes.builders import feedback, prompt_rows, settings
 
 pytestmark = pytest.mark.usefixtures("workplace")

@@ -8,15 +8,16 @@ from typing import Literal
 
 import pytest
 
-from nodes.crews.lane import Patience
-from nodes.crews.readings import read_choice, scored
-from nodes.services import Services
-from prompts.dimensions import DIMENSIONS
-from rlhf.retrying import retry_run
-from rlhf.runs import Outcome, advance, register
-from state.promptfile import parse_rows
-from state.records import FailureKind, ResponseRow, Verdict
-from state.settings import Settings, parse_recipe
+from rlhf.nodes.crews.readings import read_choice, scored
+from rlhf.nodes.endpoints.lane import Patience
+from rlhf.nodes.services import Services
+from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.runs.drive import Outcome, advance, register
+from rlhf.runs.retry import retry_run
+from rlhf.state.files.prompts import parse_rows
+from rlhf.state.recipe import parse_recipe
+from rlhf.state.records import FailureKind, ResponseRow, Verdict
+from rlhf.state.settings import Settings
 from tests.chaos import CONNECTION, JUDGING, Chaos, questions, steady_level
 from tests.rlhf.conftest import STORES
 from tests.scripted_endpoint import Request, ScriptedEndpoint, is_judge_call, verdict_reply
@@ -97,7 +98,7 @@ def right_score(response: str, dimension: str) -> float:
 
 def verdicts_of_run(services: Services) -> tuple[dict[str, ResponseRow], dict[tuple[str, str], Verdict]]:
     """The run's responses, and its verdicts by what they answer."""
-    from nodes.judge import key_of
+    from rlhf.nodes.judge_version import key_of
 
     ledger = services.ledger
     keys = [sample.response_key for sample in ledger.samples("one", "policy", 1) if sample.response_key]

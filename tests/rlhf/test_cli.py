@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rlhf.cli import app
-from state.ledger import Ledger
-from state.promptfile import parse_rows
-from state.records import DatasetStage, DeploymentStage, EvaluationStage
-from state.settings import load_recipe
+from rlhf.state.files.prompts import parse_rows
+from rlhf.state.ledger import Ledger
+from rlhf.state.recipe import load_recipe
+from rlhf.state.run_report import DatasetStage, DeploymentStage, EvaluationStage
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from rlhf import (
     save_dataset,
 )
 from rlhf.cli import app
-from state.errors import DatasetError, GenerationError, InputError, SettingsError
+from rlhf.state.errors import DatasetError, GenerationError, InputError, SettingsError
 from tests.rlhf.conftest import PROMPTS, seeded
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 

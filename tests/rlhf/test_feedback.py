@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from rlhf import MultiAgentRLHF, SyntheticFeedbackGenerator
 from rlhf.cli import app
-from state.errors import InputError, RlhfError, SettingsError
+from rlhf.state.errors import InputError, RlhfError, SettingsError
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 
 GOOD = "Step 1: put $60 into Amazon by May.\nStep 2: put $40 into CVS by June.\nStep 3: measure.\nStep 4: report."

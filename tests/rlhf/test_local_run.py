@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rlhf.cli import app
-from state.settings import recipe_text
+from rlhf.state.recipe import recipe_text
 
 PROMPTS = Path(__file__).parents[2] / "examples" / "prompts" / "budgeting.jsonl"
 SMALLER = {

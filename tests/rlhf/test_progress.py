@@ -2,8 +2,7 @@
 
 import pytest
 
-from rlhf.progress import PlainLines, duration
-from rlhf.runs import Progress
+from rlhf.progress import PlainLines, Progress, duration
 
 
 @pytest.mark.parametrize(

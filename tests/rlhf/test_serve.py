@@ -24,5 +24,5 @@ def test_a_configuration_of_our_graphs_is_used_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "langgraph.json").write_text('{"graphs": {"pipeline": "graph.pipeline:graph"}}')
+    (tmp_path / "langgraph.json").write_text('{"graphs": {"pipeline": "rlhf.graph.pipeline:graph"}}')
     assert _config(tmp_path / ".rlhf") == Path("langgraph.json")

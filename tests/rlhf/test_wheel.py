@@ -45,7 +45,7 @@ def test_everything_read_at_run_time_is_in_the_wheel(installed: Path) -> None:
 def test_recipes_and_packs_are_read_from_the_installed_package(installed: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import state.settings as s, prompts.rubric as r\n"
+        "import rlhf.state.settings as s, rlhf.prompts.rubric as r\n"
         "assert s.__file__.startswith(sys.argv[1]), s.__file__\n"
         "print(len([s.recipe_text(name) for name in s.shipped_recipes()]))\n"
         "print(len([r.load_pack(name) for name in r.available_packs()]))\n"

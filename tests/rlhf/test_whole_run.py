@@ -31,9 +31,9 @@ def reviews(expected: int) -> list[str]:
     """Ids of the responses that wait for review."""
     import asyncio
 
-    from nodes.services import Services
-    from rlhf.runs import pending_of
-    from state.ledger import Ledger
+    from rlhf.nodes.services import Services
+    from rlhf.runs.drive import pending_of
+    from rlhf.state.ledger import Ledger
 
     ledger = Ledger("sqlite:///.rlhf/ledger.sqlite")
     services = Services(ledger.run("one").settings)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from state.errors import SettingsError
-from state.settings import Settings, choose_recipe, load_recipe, parse_recipe, recipe_text, shipped_recipes
+from rlhf.state.errors import SettingsError
+from rlhf.state.recipe import choose_recipe, load_recipe, parse_recipe, recipe_text, shipped_recipes
+from rlhf.state.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = '[policy]\nmodel = "local"\n[judge]\nmodel = "local"\n'

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from state.errors import DatasetError, InputError
-from state.files import sha256_file
-from training.dataset import Row, write_dataset
-from training.tokens import token_counter
+from rlhf.state.errors import DatasetError, InputError
+from rlhf.state.files.atomic import sha256_file
+from rlhf.training.dataset import Row, write_dataset
+from rlhf.training.tokens import token_counter
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ROWS = [

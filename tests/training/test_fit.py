@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from state.errors import TrainingError
+from rlhf.state.errors import TrainingError
+from rlhf.training.fit import FitJob, fit
+from rlhf.training.process import run_job
 from tests.training.builders import child_of, write_pairs
-from training.fit import FitJob, fit
-from training.process import run_job
 
 pytestmark = pytest.mark.filterwarnings(
     # PEFT 0.21 asks by the old name; gone when it asks for is_activation_checkpointing (transformers v6).
@@ -50,7 +50,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     folder = tmp_path_factory.mktemp("trained")
     dataset, lines = write_pairs(folder / "pairs.jsonl"), Lines()
     return Trained(
-        run_job("training.fit", job_for(tiny_model, dataset), folder, lines.append), lines, dataset
+        run_job("rlhf.training.fit", job_for(tiny_model, dataset), folder, lines.append), lines, dataset
     )
 
 
@@ -87,12 +87,12 @@ def test_a_killed_training_goes_on_from_its_last_whole_checkpoint(
             os.kill(child_of(tmp_path), signal.SIGKILL)
 
     with pytest.raises(TrainingError, match="killed by SIGKILL"):
-        run_job("training.fit", job, tmp_path, kill_at_the_fourth_step)
+        run_job("rlhf.training.fit", job, tmp_path, kill_at_the_fourth_step)
     [place] = tmp_path.iterdir()
     assert not (place / "adapter").exists()
     (place / "checkpoints" / "checkpoint-5").mkdir(exist_ok=True)  # one that the kill has torn
     lines = Lines()
-    resumed = run_job("training.fit", job, tmp_path, lines.append)
+    resumed = run_job("rlhf.training.fit", job, tmp_path, lines.append)
     assert lines[0]["done"] >= 2
     assert lines[-1]["done"] == 6
     np.testing.assert_allclose(weights(resumed), weights(trained.result), atol=1e-5)
@@ -126,9 +126,9 @@ def test_a_second_round_resumes_too(trained: Trained, tiny_model: Path, tmp_path
             os.kill(child_of(tmp_path), signal.SIGKILL)
 
     with pytest.raises(TrainingError, match="killed by SIGKILL"):
-        run_job("training.fit", job, tmp_path, kill_at_the_second_step)
+        run_job("rlhf.training.fit", job, tmp_path, kill_at_the_second_step)
     lines = Lines()
-    resumed = run_job("training.fit", job, tmp_path, lines.append)
+    resumed = run_job("rlhf.training.fit", job, tmp_path, lines.append)
     assert lines[0]["done"] >= 1
     (tmp_path / "calm").mkdir()
     calm = fit(job, tmp_path / "calm", lines.append)
@@ -161,7 +161,7 @@ def test_a_full_disk_is_said_plainly_and_leaves_no_adapter(
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, hard))
     try:
         with pytest.raises(TrainingError, match=r"^The disk is full or a file grew too large .* Log: "):
-            run_job("training.fit", job_for(tiny_model, dataset), tmp_path, lambda line: None)
+            run_job("rlhf.training.fit", job_for(tiny_model, dataset), tmp_path, lambda line: None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.glob("*/adapter"))
@@ -169,6 +169,6 @@ def test_a_full_disk_is_said_plainly_and_leaves_no_adapter(
 
 def test_accelerate_launches_the_same_training(trained: Trained, tiny_model: Path, tmp_path: Path) -> None:
     job, lines = job_for(tiny_model, trained.dataset), Lines()
-    result = run_job("training.fit", job, tmp_path, lines.append, launcher="accelerate")
+    result = run_job("rlhf.training.fit", job, tmp_path, lines.append, launcher="accelerate")
     assert lines[-1]["done"] == 6
     np.testing.assert_allclose(weights(result), weights(trained.result), atol=1e-5)

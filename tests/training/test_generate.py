@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from state.errors import GenerationError
-from training.generate import GeneratedRow, GenerateJob, GenerateTask, generate, read_rows
+from rlhf.state.errors import GenerationError
+from rlhf.training.generate import GeneratedRow, GenerateJob, GenerateTask, generate, read_rows
 
 
 def rows_of(job: GenerateJob, place: Path) -> list[GeneratedRow]:
@@ -67,7 +67,7 @@ def test_the_same_task_twice_is_refused(tiny_model: Path, tmp_path: Path) -> Non
 def test_a_model_without_chat_template_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     import shutil
 
-    from state.errors import InputError
+    from rlhf.state.errors import InputError
 
     bare = tmp_path / "bare"
     shutil.copytree(tiny_model, bare)

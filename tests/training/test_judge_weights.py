@@ -6,8 +6,8 @@ from pathlib import Path
 import gguf
 import pytest
 
-from training.judge_weights import judge_weights_path
-from training.local_model import gguf_path
+from rlhf.training.judge_weights import judge_weights_path
+from rlhf.training.local_model import gguf_path
 
 
 def test_the_weights_are_converted_once_and_keep_every_tensor(

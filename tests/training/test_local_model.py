@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from state.errors import GenerationError, InputError
-from training.local_model import gguf_path, resolve_model
+from rlhf.state.errors import GenerationError, InputError
+from rlhf.training.local_model import gguf_path, resolve_model
 
 
 def test_the_embedded_model_is_found_without_importing_its_package() -> None:
@@ -40,7 +40,7 @@ def test_a_folder_without_a_model_or_with_pickled_weights_is_refused(tmp_path: P
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    code = "from training.local_model import local_model_path; local_model_path()"
+    code = "from rlhf.training.local_model import local_model_path; local_model_path()"
     root = Path(__file__).resolve().parents[2]
     found = subprocess.run(
         [sys.executable, "-c", code],

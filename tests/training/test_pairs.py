@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.pairs import REMEDIES, Candidate, Rules, select_pairs, similar
+from rlhf.training.pairs import REMEDIES, Candidate, Rules, select_pairs, similar
 
 MARGIN = Rules("margin", min_margin=10, pairs_per_prompt=2)
 THRESHOLD = Rules("threshold")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from state.errors import GenerationError, TrainingError
+from rlhf.state.errors import GenerationError, TrainingError
+from rlhf.training.fit import FitJob
+from rlhf.training.generate import GenerateJob, GenerateTask, generate, read_rows
+from rlhf.training.process import Launcher, run_job
 from tests.training.builders import child_of
-from training.fit import FitJob
-from training.generate import GenerateJob, GenerateTask, generate, read_rows
-from training.process import Launcher, run_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,16 +41,16 @@ def test_a_finished_job_is_not_run_again_and_another_gets_its_own_result(
 ) -> None:
     job = generation(tiny_model)
     lines: list[dict[str, object]] = []
-    first = run_job("training.generate", job, tmp_path, lines.append)
+    first = run_job("rlhf.training.generate", job, tmp_path, lines.append)
     assert lines[0] == {"stage": "generate", "done": 0, "total": 12}
     assert lines[-1]["done"] == 12
     again: list[dict[str, object]] = []
-    assert run_job("training.generate", job, tmp_path, again.append) == first
+    assert run_job("rlhf.training.generate", job, tmp_path, again.append) == first
     assert not again
     rows = read_rows(first)
     assert [(row.id, row.variation) for row in rows] == [(task.id, task.variation) for task in job.tasks]
     assert all(row.finish_reason in ("stop", "length") and row.output_tokens <= 8 for row in rows)
-    other = run_job("training.generate", generation(tiny_model, new_tokens=4), tmp_path, print)
+    other = run_job("rlhf.training.generate", generation(tiny_model, new_tokens=4), tmp_path, print)
     assert other["path"] != first["path"]
     assert all(row.output_tokens <= 4 for row in read_rows(other))
     assert not list(tmp_path.glob("*/scratch-*"))
@@ -59,13 +59,13 @@ def test_a_finished_job_is_not_run_again_and_another_gets_its_own_result(
 def test_a_failing_child_says_why_in_one_line(tiny_model: Path, tmp_path: Path) -> None:
     job = FitJob(base_model=str(tiny_model), dataset_path=str(tmp_path / "none.jsonl"))
     with pytest.raises(TrainingError, match=r"^The dataset .*none\.jsonl cannot be read: .* Log: "):
-        run_job("training.fit", job, tmp_path, print)
+        run_job("rlhf.training.fit", job, tmp_path, print)
 
 
 @pytest.mark.parametrize("launcher", ["python", "accelerate"])
 def test_a_missing_model_is_named(tmp_path: Path, launcher: Launcher) -> None:
     with pytest.raises(GenerationError, match=r"^nowhere holds no model"):
-        run_job("training.generate", generation(Path("nowhere")), tmp_path, print, launcher=launcher)
+        run_job("rlhf.training.generate", generation(Path("nowhere")), tmp_path, print, launcher=launcher)
 
 
 def test_stopped_or_told_of_an_error_a_job_leaves_no_child_and_keeps_its_rows(
@@ -82,12 +82,12 @@ def test_stopped_or_told_of_an_error_a_job_leaves_no_child_and_keeps_its_rows(
         raise KeyError("the stream is gone")
 
     with pytest.raises(GenerationError, match="Stopped before"):
-        run_job("training.generate", job, tmp_path, stop_after_a_batch, stop=stop)
+        run_job("rlhf.training.generate", job, tmp_path, stop_after_a_batch, stop=stop)
     with pytest.raises(KeyError):
-        run_job("training.generate", job, tmp_path, broken)
+        run_job("rlhf.training.generate", job, tmp_path, broken)
     # The lock is free again at once, and what was made is kept.
     done: list[int] = []
-    result = run_job("training.generate", job, tmp_path, lambda line: done.append(line["done"]))
+    result = run_job("rlhf.training.generate", job, tmp_path, lambda line: done.append(line["done"]))
     assert done[0] >= 2
     assert len(read_rows(result)) == 80
 
@@ -103,7 +103,7 @@ def test_generation_killed_twice_ends_with_the_texts_of_an_undisturbed_run(
                 os.kill(child_of(tmp_path), signal.SIGKILL)
 
         with pytest.raises(GenerationError, match=r"killed by SIGKILL .*Log: "):
-            run_job("training.generate", job, tmp_path, on_progress)
+            run_job("rlhf.training.generate", job, tmp_path, on_progress)
 
     kill_after(2)
     kill_after(7)
@@ -111,7 +111,7 @@ def test_generation_killed_twice_ends_with_the_texts_of_an_undisturbed_run(
     with (place / "responses.jsonl").open("a") as torn:
         torn.write('{"id": "p1", "variat')
     done: list[int] = []
-    result = run_job("training.generate", job, tmp_path, lambda line: done.append(line["done"]))
+    result = run_job("rlhf.training.generate", job, tmp_path, lambda line: done.append(line["done"]))
     assert done[0] >= 14
     (tmp_path / "calm").mkdir()
     assert read_rows(result) == read_rows(generate(job, tmp_path / "calm", lambda line: None))
@@ -120,10 +120,10 @@ def test_generation_killed_twice_ends_with_the_texts_of_an_undisturbed_run(
 def test_a_child_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path) -> None:
     job = generation(tiny_model, prompts=64, batch_size=1, new_tokens=100)
     code = (
-        "import sys; from pathlib import Path; from training.generate import GenerateJob; "
-        "from training.process import Launcher, run_job; "
+        "import sys; from pathlib import Path; from rlhf.training.generate import GenerateJob; "
+        "from rlhf.training.process import Launcher, run_job; "
         "job = GenerateJob.model_validate_json(sys.stdin.read()); "
-        f"run_job('training.generate', job, Path({str(tmp_path)!r}), lambda line: print(line['done'], flush=True))"
+        f"run_job('rlhf.training.generate', job, Path({str(tmp_path)!r}), lambda line: print(line['done'], flush=True))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -136,7 +136,7 @@ def test_a_child_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path
         child = child_of(tmp_path)
         parent.kill()
     # The next run waits for the lock that the child holds until its end; then nothing is left of it.
-    result = run_job("training.generate", job, tmp_path, print)
+    result = run_job("rlhf.training.generate", job, tmp_path, print)
     assert len(read_rows(result)) == 128
     deadline = time.monotonic() + 30
     while Path(f"/proc/{child}").exists() and "(zombie)" not in Path(f"/proc/{child}/status").read_text():
@@ -145,7 +145,8 @@ def test_a_child_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path
 
 def test_importing_a_job_loads_no_heavy_library() -> None:
     code = (
-        "import sys, training.fit, training.generate, training.process, training.registry, training.statistics; "
+        "import sys, rlhf.training.fit, rlhf.training.generate, rlhf.training.process, rlhf.training.registry; "
+        "import rlhf.training.statistics.comparison; "
         "print(sorted({'torch', 'trl', 'transformers', 'datasets', 'scipy', 'numpy'} & set(sys.modules)))"
     )
     printed = subprocess.run(

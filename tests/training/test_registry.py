@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from state.errors import DeploymentError, InputError
-from state.files import sha256_file
-from training.registry import (
+from rlhf.state.errors import DeploymentError, InputError
+from rlhf.state.files.atomic import sha256_file
+from rlhf.training.registry import (
     list_adapters,
     point,
     promote,

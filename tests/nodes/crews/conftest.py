@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from nodes.crews.lane import Patience
-from nodes.crews.pool import CrewPool
-from nodes.crews.requests import ChatMessage, JudgeRequest
-from state.endpoints import Endpoint
+from rlhf.nodes.crews.pool import CrewPool
+from rlhf.nodes.crews.requests import ChatMessage, JudgeRequest
+from rlhf.nodes.endpoints.lane import Patience
+from rlhf.state.endpoints import Endpoint
 from tests.scripted_endpoint import ScriptedEndpoint
 
 HASTE = Patience(first_wait=0.001, longest_wait=0.004, longest_retry_after=5.0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nodes.crews.embedded import KEY_VARIABLE, EmbeddedServer
-from nodes.crews.pool import CrewPool
-from state.endpoints import Endpoint
+from rlhf.nodes.crews.embedded import KEY_VARIABLE, EmbeddedServer
+from rlhf.nodes.crews.pool import CrewPool
+from rlhf.state.endpoints import Endpoint
 from tests.nodes.crews.conftest import Ask
 
 LOCAL = Endpoint(provider="local", model="SmolLM2-135M-Instruct", concurrency=2)

@@ -11,10 +11,10 @@ from tests.nodes.crews.conftest import Ask
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from nodes.crews.embedded import EmbeddedServer
-from nodes.crews.pool import CrewPool
-from nodes.crews.requests import JudgeRequest
-from state.endpoints import Endpoint
+from rlhf.nodes.crews.embedded import EmbeddedServer
+from rlhf.nodes.crews.pool import CrewPool
+from rlhf.nodes.crews.requests import JudgeRequest
+from rlhf.state.endpoints import Endpoint
 
 folder = Path(sys.argv[1])
 server = EmbeddedServer(Endpoint(provider="local", model="SmolLM2-135M-Instruct"), folder / "server.log")

@@ -12,10 +12,10 @@ import psutil
 import pytest
 from blockbuster import blockbuster_ctx
 
-from nodes.crews.pool import CrewPool
-from nodes.crews.requests import JudgeReply
-from state.errors import EndpointError, JudgingError, SettingsError
-from state.records import FailureKind
+from rlhf.nodes.crews.pool import CrewPool
+from rlhf.nodes.crews.requests import JudgeReply
+from rlhf.state.errors import EndpointError, JudgingError, SettingsError
+from rlhf.state.records import FailureKind
 from tests import scripted_endpoint as scripted
 from tests.nodes.crews.conftest import HASTE, Ask
 from tests.scripted_endpoint import Reply, Request, Script, ScriptedEndpoint

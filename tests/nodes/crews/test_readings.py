@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.crews.readings import Reading, Unreadable, parse_answer, read_choice, read_combined, scored
-from prompts.messages import VerdictAnswer
-from state.records import FailureKind
+from rlhf.nodes.crews.readings import (
+    Reading,
+    Unreadable,
+    parse_answer,
+    read_choice,
+    read_combined,
+    scored,
+)
+from rlhf.prompts.messages import VerdictAnswer
+from rlhf.state.records import FailureKind
 
 
 def answer(level: Any = 4, **changes: Any) -> str:

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import yaml
 
-from nodes.evidence import Evidence, Finding, collect_evidence, collect_findings
-from prompts.rubric import load_pack
+from rlhf.nodes.evidence import Evidence, Finding, collect_evidence, collect_findings
+from rlhf.prompts.rubric import load_pack
 
 FOLDER: Final = Path(__file__).parent / "cases"
 SEED: Final = 31899

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from nodes.evidence import CHECKS, CheckResult, collect_evidence, grade_checks, known_checks
-from prompts.rubric import available_packs, load_pack
+from rlhf.nodes.evidence import CHECKS, CheckResult, collect_evidence, grade_checks, known_checks
+from rlhf.prompts.rubric import available_packs, load_pack
 
 SPLIT = "Split $900K between CVS and Amazon for Lumora sunscreen and say why."
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import get_args
 
-from nodes.evidence import FindingKind
+from rlhf.nodes.evidence import FindingKind
 from tests.nodes.evidence.casebook import ALWAYS, cases, overall, score
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.evidence import CHECKS, CheckResult, collect_evidence, grade_checks, known_checks
-from prompts.rubric import load_pack
+from rlhf.nodes.evidence import CHECKS, CheckResult, collect_evidence, grade_checks, known_checks
+from rlhf.prompts.rubric import load_pack
 
 PROMPT = "Split a $1.2M retail media budget between CVS, Amazon, Walmart and Target for Lumora sunscreen this spring."
 CONTEXT: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""The protocol every model is asked by, and the lane a worker asks one endpoint through."""

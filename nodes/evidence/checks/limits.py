@@ -1,0 +1,97 @@
+"""Checks on the limits of money: the budget, the caps, the currency."""
+
+import math
+from typing import Final
+
+from rlhf.nodes.evidence.checks.money import ROUNDING, SMALLEST_SHARE, shown_money
+from rlhf.nodes.evidence.readers.amounts import Amount
+from rlhf.nodes.evidence.readers.unspent import is_aside
+from rlhf.nodes.evidence.results import Evidence, Grade
+
+_SAME: Final = {"A$": "$", "C$": "$"}  # a plain $ may be any dollar
+SURELY_MORE: Final = 3.0  # times the budget: beyond that an amount in another currency is above it too
+
+
+def nothing_above_budget(evidence: Evidence) -> Grade:
+    """Share of the amounts of money at or under the budget; where a split is asked for, 0 without amounts.
+
+    Sales, prices and totals that the response only states are not held against the budget.
+    """
+    facts = evidence.facts
+    budget = facts.budget
+    if budget is None:
+        return Grade(None, "No budget is known.")
+    held = [(amount, amount.over(facts.days)) for amount in _spent(evidence)]
+    held = [(amount, value) for amount, value in held if value >= SMALLEST_SHARE * budget]
+    if not held and not any(given >= SMALLEST_SHARE * budget for given in evidence.given.values()):
+        return Grade(0.0 if facts.retailers else None, "There are no amounts to hold against the budget.")
+    findings = []
+    for amount, value in held:
+        value = max(value, amount.high)
+        if value > budget * (1 + ROUNDING if _fits(amount.currency, facts.currency) else SURELY_MORE):
+            sentence = (
+                f"{shown_money(value, amount.currency or facts.currency)} is above the budget of "
+                f"{shown_money(budget, facts.currency)}."
+            )
+            findings.append(evidence.found("over_budget", amount.start, amount.end, sentence))
+    if findings:
+        return Grade(1 - len(findings) / len(held), findings[0].sentence, findings)
+    return Grade(1.0, f"No amount is above {shown_money(budget, facts.currency)}.")
+
+
+def caps_kept(evidence: Evidence) -> Grade:
+    """Mean over the capped retailers: 1 within the cap, less the further above it, 0 without an amount."""
+    caps = evidence.facts.caps
+    if not caps:
+        return Grade(None, "No caps are given.")
+    grades, findings = [], []
+    for name, cap in caps.items():
+        place = evidence.split.allocations.get(name)
+        if place is None or place.amount is None:
+            grades.append(0.0)
+            continue
+        over = max(0.0, place.amount / cap - 1)
+        grades.append(1.0 if over <= ROUNDING else 0.6 * math.exp(-over))
+        if over > ROUNDING:
+            currency = evidence.facts.currency
+            sentence = (
+                f"{name} gets {shown_money(place.amount, currency)}, its cap is {shown_money(cap, currency)}."
+            )
+            findings.append(evidence.found("cap_exceeded", place.start, place.end, sentence))
+    value = sum(grades) / len(grades)
+    if findings:
+        return Grade(value, findings[0].sentence, findings)
+    return Grade(value, "Caps are kept." if value == 1 else "A capped retailer has no amount.")
+
+
+def currency_kept(evidence: Evidence) -> Grade:
+    """0 if the split (or, without one, any amount that is to be spent) is in another currency than the budget."""
+    wanted = evidence.facts.currency
+    given = [
+        place for place in evidence.split.allocations.values() if place.amount is not None and place.currency
+    ]
+    places = [(place.currency, place.start, place.end) for place in given]
+    places = places or [(a.currency, a.start, a.end) for a in _spent(evidence) if a.currency]
+    if wanted is None or not places:
+        return Grade(None, "No currencies to compare.")
+    for currency, start, end in places:
+        if not _fits(currency, wanted):
+            sentence = f"The budget is in {wanted}, not in {currency}."
+            return Grade(0.0, sentence, [evidence.found("currency_mismatch", start, end, sentence)])
+    return Grade(1.0, "The currency is the budget's.")
+
+
+def _spent(evidence: Evidence) -> list[Amount]:
+    """The amounts of money that are to be spent."""
+    stated = set(evidence.split.totals)
+    return [
+        amount
+        for amount in evidence.amounts
+        if amount.kind == "money" and amount not in stated and not is_aside(amount, evidence.response)
+    ]
+
+
+def _fits(currency: str | None, wanted: str | None) -> bool:
+    return None in (currency, wanted) or _SAME.get(currency or "", currency) == _SAME.get(
+        wanted or "", wanted
+    )

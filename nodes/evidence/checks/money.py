@@ -1,0 +1,213 @@
+"""Checks on a split of money: who gets what, does it add up, are the limits kept.
+
+Only plausible amounts earn full credit: at least half a percent of the budget and not above it, so a list of
+"$1" earns little more than naming the retailers.
+"""
+
+import math
+from typing import Final
+
+from rlhf.nodes.evidence.findings import Finding
+from rlhf.nodes.evidence.readers.allocations import Allocation
+from rlhf.nodes.evidence.readers.amounts import format_money
+from rlhf.nodes.evidence.results import Evidence, Grade
+
+SMALLEST_SHARE: Final = 0.005
+ROUNDING: Final = 0.001  # of the budget: what rounding to whole thousands may leave
+SHARE_ROUNDING: Final = 0.011  # of the budget: what rounding to whole percentages may leave
+REASON_WORDS: Final = 5
+FEWEST_REASON_WORDS: Final = 2
+
+
+def any_amount_given(evidence: Evidence) -> Grade:
+    """0 if a split is asked for and nobody gets an amount, else 1."""
+    if not evidence.facts.retailers or not evidence.facts.split_wanted:
+        return Grade(None, "No split between retailers is asked for.")
+    if evidence.given:
+        return Grade(1.0, "Amounts are given.")
+    return Grade(0.0, "Nobody gets an amount.")
+
+
+def retailers_have_amounts(evidence: Evidence) -> Grade:
+    """Share of the named retailers with a plausible amount; a silly amount counts half, a mention a third."""
+    wanted = evidence.facts.retailers
+    if not wanted or not evidence.facts.split_wanted:
+        return Grade(None, "No split between retailers is asked for.")
+    earned, findings, missing = 0.0, [], []
+    for name in wanted:
+        place = evidence.split.allocations.get(name)
+        if place is None:
+            missing.append(name)
+            findings.append(evidence.demanded("retailer_missing", "retailers", name, f"{name} is left out."))
+        elif place.amount is None:
+            missing.append(name)
+            earned += 0.33
+            sentence = f"{name} has no amount."
+            findings.append(evidence.found("amount_missing", place.start, place.end, sentence))
+        elif _plausible(place.amount, evidence):
+            earned += 1.0
+            sentence = f"{name} gets {_money(place.amount, evidence)}."
+            findings.append(evidence.found("allocation", place.start, place.end, sentence))
+        else:
+            earned += 0.5
+            if place.high < SMALLEST_SHARE * (evidence.facts.budget or 0) or place.amount <= 0:
+                sentence = f"{_money(place.amount, evidence)} for {name} makes no sense for this budget."
+                findings.append(evidence.found("implausible_amount", place.start, place.end, sentence))
+    value = earned / len(wanted)
+    if missing:
+        return Grade(value, f"No amount for {_list(missing)}.", findings)
+    if earned < len(wanted):
+        return Grade(value, "Some amounts make no sense for this budget.", findings)
+    return Grade(1.0, f"All {len(wanted)} retailers have an amount.", findings)
+
+
+def retailers_have_reasons(evidence: Evidence) -> Grade:
+    """How much is said about each named retailer in words no other retailer's reason has used."""
+    wanted = evidence.facts.retailers
+    if not wanted or not evidence.facts.split_wanted:
+        return Grade(None, "No split between retailers is asked for.")
+    said = {name: place.reason_words for name, place in evidence.split.allocations.items()}
+    without = [name for name in wanted if said.get(name, 0) < REASON_WORDS]
+    value = sum(min(1.0, said.get(name, 0) / REASON_WORDS) for name in wanted) / len(wanted)
+    findings = [
+        evidence.demanded("reason_missing", "retailers", name, f"No reason of its own for {name}.")
+        for name in without
+        if name in said and said[name] < FEWEST_REASON_WORDS
+    ]
+    if without:
+        return Grade(value, f"No reason of its own for {_list(without)}.", findings)
+    return Grade(value, "Every retailer has a reason of its own.")
+
+
+def amounts_sum_to_budget(evidence: Evidence) -> Grade:
+    """Closeness of the total to the budget, times the share of retailers that have an amount."""
+    budget, wanted = evidence.facts.budget, evidence.facts.retailers
+    if budget is None or not wanted:
+        return Grade(None, "No budget or no retailers to add up.")
+    given = evidence.given
+    if not given:
+        return Grade(0.0, "There are no amounts to add up.")
+    total = _total(evidence)
+    miss = _miss(evidence, budget)
+    share = len(given.keys() & set(wanted)) / len(wanted)
+    closeness = 1.0 if miss == 0 else math.exp(-miss / 0.25)
+    # one retailer that gets everything adds up too, but splits nothing
+    value = closeness * share if len(wanted) == 1 or len(given) > 1 else 0.0
+    sentence = f"Amounts add up to {_money(total, evidence)} of {_money(budget, evidence)}."
+    findings = []
+    # a sum that falls short because a retailer has no amount is that retailer's finding
+    if miss and (total > budget or share == 1):
+        first = min(place.start for place in _given(evidence))
+        last = max(place.end for place in _given(evidence))
+        findings.append(evidence.found("sum_mismatch", first, last, sentence))
+    return Grade(value, sentence, findings)
+
+
+def stated_total_right(evidence: Evidence) -> Grade:
+    """1 if each total the response states is what its amounts add up to, else 0."""
+    if len(evidence.given) < 2 or not evidence.split.totals:
+        return Grade(None, "No total is stated.")
+    total = _total(evidence)
+    span = max(SHARE_ROUNDING if any(place.by_share for place in _given(evidence)) else ROUNDING, ROUNDING)
+    sums = sum(place.low for place in _given(evidence)), sum(place.high for place in _given(evidence))
+    kept = math.fsum(evidence.split.kept)
+    wrong = [
+        stated
+        for stated in evidence.split.totals
+        if not (sums[0] + kept) * (1 - span) <= stated.value <= (sums[1] + kept) * (1 + span)
+    ]
+    if not wrong:
+        return Grade(1.0, "The stated total is right.")
+    sentence = (
+        f"The stated total of {_money(wrong[0].value, evidence)} is not the sum of the amounts, "
+        f"{_money(total, evidence)}."
+    )
+    return Grade(0.0, sentence, [evidence.found("total_misstated", a.start, a.end, sentence) for a in wrong])
+
+
+def shares_agree(evidence: Evidence) -> Grade:
+    """Share of the percentages beside amounts that fit them, to a rounding of one point."""
+    budget = evidence.facts.budget
+    beside = [
+        (name, place) for name, place in evidence.split.allocations.items() if place.share and place.amount
+    ]
+    if not beside or not budget:
+        return Grade(None, "No percentages stand beside amounts.")
+    bases = (budget, _total(evidence))
+    findings = []
+    for name, place in beside:
+        assert place.share is not None
+        assert place.amount is not None
+        points = min(
+            (abs(100 * place.amount / base - place.share.value) for base in bases if base), default=0.0
+        )
+        if points > 1.01:
+            sentence = f"{name}'s {_money(place.amount, evidence)} is {100 * place.amount / budget:.0f}% of the budget."
+            findings.append(evidence.found("share_mismatch", place.share.start, place.share.end, sentence))
+    sentence = findings[0].sentence if findings else "Percentages and amounts agree."
+    return Grade(1 - len(findings) / len(beside), sentence, findings)
+
+
+def distinct_amounts(evidence: Evidence) -> Grade:
+    """Whether the split is a decision rather than one number pasted for each retailer.
+
+    Different plausible amounts over the retailers asked for; an equal split that adds up earns half.
+    """
+    wanted, budget = evidence.facts.retailers, evidence.facts.budget
+    if len(wanted) < 2 or not evidence.facts.split_wanted:
+        return Grade(None, "Fewer than two retailers to tell apart.")
+    amounts = [amount for amount in evidence.given.values() if _plausible(amount, evidence)]
+    different = len({round(amount, 2) for amount in amounts})
+    value = max(0, different - 1) / (len(wanted) - 1)
+    findings: list[Finding] = []
+    if different == 1 and len(amounts) > 1:
+        place = _given(evidence)[0]
+        findings = [
+            evidence.found("same_amounts", place.start, place.end, "Every retailer gets the same amount.")
+        ]
+    if different == 1 and len(amounts) >= len(wanted):
+        equal_split = budget is not None and abs(math.fsum(amounts) - budget) <= 0.01 * budget
+        return Grade(0.5 if equal_split else 0.0, "Every retailer gets the same amount.", findings)
+    sentence = f"{different} different amounts for {len(wanted)} retailers."
+    return Grade(min(1.0, value), sentence, findings)
+
+
+def _given(evidence: Evidence) -> list[Allocation]:
+    return [place for place in evidence.split.allocations.values() if place.amount is not None]
+
+
+def _total(evidence: Evidence) -> float:
+    return math.fsum((*evidence.given.values(), *evidence.split.kept))
+
+
+def _miss(evidence: Evidence, budget: float) -> float:
+    """How far the total lies off the budget, as a share of it; 0 within rounding and within ranges."""
+    given = _given(evidence)
+    kept = math.fsum(evidence.split.kept)
+    low, high = (
+        math.fsum(place.low for place in given) + kept,
+        math.fsum(place.high for place in given) + kept,
+    )
+    rounding = SHARE_ROUNDING if all(place.by_share for place in given) else ROUNDING
+    miss = abs(_total(evidence) - budget) / budget
+    return 0.0 if miss <= rounding or low <= budget <= high else miss
+
+
+def _plausible(amount: float, evidence: Evidence) -> bool:
+    budget = evidence.facts.budget
+    return amount > 0 and (budget is None or SMALLEST_SHARE * budget <= amount <= budget * (1 + ROUNDING))
+
+
+def _money(value: float, evidence: Evidence) -> str:
+    return shown_money(value, evidence.facts.currency)
+
+
+def shown_money(value: float, currency: str | None) -> str:
+    """`value` with three leading digits, as people say it."""
+    rounded = value if value < 10_000 else round(value, 3 - len(str(int(value))))
+    return format_money(rounded, currency or "$")
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

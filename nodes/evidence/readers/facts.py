@@ -1,0 +1,141 @@
+"""What the context and the prompt demand of a response, read once and tolerantly.
+
+The context comes from users: a value of the wrong shape is taken as not given, never as an error.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rlhf.nodes.evidence.readers.amounts import Amount, find_amounts
+from rlhf.nodes.evidence.readers.demands import (
+    budget_in,
+    caps_in,
+    days_covered,
+    listed_names,
+    wants_split,
+)
+
+MAX_NAMES: Final = 50
+MAX_NAME: Final = 100
+
+_DISCLOSURE_WANTED: Final = re.compile(
+    r"(?<!\w)(?:disclos|influencer|sponsored (?:post|video|content|caption|story|review)|testimonial|endorse|"
+    r"affiliate|paid (?:partner|post)|#ad(?!\w))",
+    re.IGNORECASE,
+)
+_WORD_LIMIT: Final = re.compile(
+    r"(?:under|at most|no more than|max(?:imum)?(?: of)?|up to|within|fewer than|less than|in)\s"
+    r"(?P<number>\d{1,4})\s(?P<unit>words|characters)(?!\w)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known before the response is read. Money is in whole units of `currency`."""
+
+    brand: str | None
+    retailers: tuple[str, ...]
+    aliases: dict[str, tuple[str, ...]]
+    budget: float | None
+    split_wanted: bool
+    """Whether amounts for the retailers are asked for: there is a budget, or the prompt says so."""
+    currency: str | None
+    days: float | None
+    """How long the budget is to last, in days, where that is known."""
+    caps: dict[str, float]
+    required_terms: tuple[str, ...]
+    banned_terms: tuple[str, ...]
+    disclosures: tuple[str, ...]
+    disclosure_wanted: bool
+    disclosure_word: str
+    """The word of the prompt that asks for a disclosure, or nothing."""
+    max_words: int | None
+    max_characters: int | None
+
+
+def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
+    """The context's values first; what it leaves out is looked for in the prompt."""
+    prompt = prompt[:20_000]  # demands stand in the first pages; a longer prompt is material
+    amounts = find_amounts(prompt)
+    named = _names(context.get("retailers") or context.get("channels"))
+    retailers = named or _names(listed_names(prompt))
+    budget, currency = _budget(context, amounts, prompt)
+    wanted = context.get("disclosure")
+    disclosures = _names(context.get("disclosures")) or _names(wanted)
+    asked = _DISCLOSURE_WANTED.search(prompt)
+    limits = {match["unit"].lower(): int(match["number"]) for match in _WORD_LIMIT.finditer(prompt)}
+    return Facts(
+        brand=next(iter(_names(context.get("brand"))), None),
+        retailers=retailers,
+        aliases=_aliases(context),
+        budget=budget,
+        split_wanted=budget is not None or wants_split(prompt),
+        currency=currency,
+        days=days_covered(prompt),
+        caps=_caps(context, budget) or caps_in(prompt, retailers, budget),
+        required_terms=_names(context.get("required_terms")),
+        banned_terms=_names(context.get("banned_terms")),
+        disclosures=disclosures,
+        disclosure_wanted=bool(disclosures) or wanted is True or asked is not None,
+        disclosure_word=asked[0] if asked else "",
+        max_words=_whole(context.get("max_words")) or limits.get("words"),
+        max_characters=_whole(context.get("max_characters")) or limits.get("characters"),
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """A text, or a list of texts: stripped, distinct, in order, at most 50."""
+    items: Sequence[Any] = (
+        [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    )
+    texts = [item.strip()[:MAX_NAME] for item in items[:MAX_NAMES] if isinstance(item, str)]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _money(value: Any, budget: float | None) -> tuple[float | None, str | None]:
+    """A context's amount: a number, "$1.2M", or "40%" of the budget."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e18:
+        return float(value), None
+    if isinstance(value, str):
+        for amount in find_amounts(value[:MAX_NAME]):
+            if amount.kind == "money":
+                return amount.value, amount.currency
+            if budget is not None:
+                return budget * amount.value / 100, None
+    return None, None
+
+
+def _budget(
+    context: Mapping[str, Any], amounts: Sequence[Amount], prompt: str
+) -> tuple[float | None, str | None]:
+    """The context's budget, else the amount that stands by a word for it, else the largest in the prompt."""
+    value, written = _money(context.get("budget"), None)
+    stated = context.get("currency")
+    currency = written or (stated if isinstance(stated, str) and len(stated) <= 3 else None)
+    best = budget_in(prompt, amounts) if value is None else None
+    if best is not None:
+        value, currency = best.value, currency or best.currency
+    symbol = next((a.currency for a in amounts if a.kind == "money" and a.currency), None)
+    return value, {"USD": "$", "EUR": "€", "GBP": "£"}.get((currency or "").upper(), currency) or symbol
+
+
+def _aliases(context: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    aliases = context.get("aliases")
+    if not isinstance(aliases, Mapping):
+        return {}
+    return {str(name)[:MAX_NAME]: _names(own) for name, own in list(aliases.items())[:MAX_NAMES]}
+
+
+def _caps(context: Mapping[str, Any], budget: float | None) -> dict[str, float]:
+    caps = context.get("caps")
+    if not isinstance(caps, Mapping):
+        return {}
+    read = {str(name)[:MAX_NAME]: _money(cap, budget)[0] for name, cap in list(caps.items())[:MAX_NAMES]}
+    return {name: cap for name, cap in read.items() if cap is not None}

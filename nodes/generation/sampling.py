@@ -1,0 +1,225 @@
+"""Making responses: from weights on this machine (batches on the training side), an endpoint, or a function."""
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from langgraph.config import get_stream_writer
+
+from rlhf.nodes.concurrency import in_thread, together
+from rlhf.nodes.generation.chat import Generated, chat
+from rlhf.nodes.generation.function import answering
+from rlhf.nodes.generation.jobs import run_child
+from rlhf.nodes.services import Respond, Services
+from rlhf.state.endpoints import Endpoint
+from rlhf.state.errors import GenerationError
+from rlhf.state.keys import content_key, derived_seed, response_key
+from rlhf.state.ledger import Policy, RunRow
+from rlhf.state.records import PromptRow, SampleRow
+from rlhf.training.generate import GenerateJob, GenerateTask, read_rows
+
+if TYPE_CHECKING:
+    from rlhf.nodes.endpoints.lane import Patience
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model that runs here: base weights, and the adapter over them if there is one."""
+
+    model: str
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """A caller's own model; None where the run was not started by the caller who has it."""
+
+    respond: Respond | None
+    concurrency: int
+
+
+Source = Weights | Endpoint | Function
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which samples are wanted: every prompt × variation of one policy in one round."""
+
+    policy: Policy
+    round: int
+    prompts: Sequence[PromptRow]
+    variations: int
+
+    def missing(self, there: Sequence[SampleRow]) -> list[tuple[PromptRow, int]]:
+        """What is not in the ledger yet, in a fixed order."""
+        have = {(sample.prompt_key, sample.variation) for sample in there}
+        return [(p, v) for p in self.prompts for v in range(self.variations) if (p.key, v) not in have]
+
+    def place(self, prompt: PromptRow, variation: int) -> SampleRow:
+        """A sample that is still to be made."""
+        return SampleRow(
+            prompt_key=prompt.key,
+            policy=self.policy,
+            round=self.round,
+            variation=variation,
+            response_key=None,
+        )
+
+    @property
+    def folder(self) -> str:
+        """Name of the job folder, the same whenever the plan is carried out again."""
+        return f"{self.policy}-{self.round}-{content_key([prompt.key for prompt in self.prompts])[:8]}"
+
+
+Missing = list[tuple[PromptRow, int]]
+
+
+class Made(Protocol):
+    """One generated text, wherever it comes from."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+
+
+async def sample(services: Services, run: RunRow, plan: Plan, source: Source, stage: str) -> list[SampleRow]:
+    """Make what the plan misses and return all its samples; a failed one holds its reason.
+
+    Progress goes to the graph's custom stream under `stage`. GenerationError if nothing came out at all.
+    """
+    wanted = {prompt.key for prompt in plan.prompts}
+
+    def present() -> list[SampleRow]:
+        rows = services.ledger.samples(run.run_id, plan.policy, plan.round)
+        return [row for row in rows if row.prompt_key in wanted]
+
+    missing = plan.missing(await in_thread(present))
+    if missing and isinstance(source, Weights):
+        await _from_weights(services, run, plan, missing, source, stage)
+    if missing and not isinstance(source, Weights):
+        await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage)
+    samples = await in_thread(present)
+    if samples and all(row.response_key is None for row in samples):
+        raise GenerationError(
+            f"Not one of {len(samples)} responses could be made. The last reason: {samples[-1].error}"
+        )
+    return samples
+
+
+async def _from_weights(
+    services: Services, run: RunRow, plan: Plan, missing: Missing, source: Weights, stage: str
+) -> None:
+    options = run.settings.policy
+    # The job holds every sample of the plan, made or not: batches, and so seeds and texts, never depend on
+    # where an earlier attempt was cut off.
+    job = GenerateJob(
+        model=source.model,
+        adapter=str(source.adapter) if source.adapter else None,
+        tasks=[GenerateTask(id=p.key, prompt=p.text, variation=v) for p, v in plan.missing([])],
+        temperature=options.temperature,
+        max_new_tokens=options.max_tokens,
+        seed=derived_seed(run.settings.pipeline.seed, plan.policy, plan.round),
+    )
+    folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
+    result = await run_child("rlhf.training.generate", job, folder, stage, f"{plan.policy} responses")
+    texts = {(row.id, row.variation): row for row in await in_thread(read_rows, result)}
+    made = [
+        _sample(plan.place(prompt, variation), texts[prompt.key, variation]) for prompt, variation in missing
+    ]
+    await in_thread(lambda: _keep(services, run, made, calls=0))
+
+
+Write = Callable[[str, int], Awaitable[Made]]
+"""From a prompt and a seed to its response."""
+
+
+def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
+    if isinstance(source, Endpoint):
+        return functools.partial(chat, source, patience=patience)
+    if source.respond is None:
+        raise GenerationError(
+            "The responses of this run come from a Python function: go on with it from there, with "
+            "run_full_pipeline(resume=RUN_ID, model_inference_fn=…)."
+        )
+    return answering(source.respond, source.concurrency)
+
+
+async def _one_by_one(
+    services: Services, run: RunRow, plan: Plan, missing: Missing, write: Write, stage: str
+) -> None:
+    tell = get_stream_writer()
+    done = 0
+
+    async def one(prompt: PromptRow, variation: int) -> None:
+        nonlocal done
+        place = plan.place(prompt, variation)
+        answer = await write(prompt.text, _seed(run, place))
+        # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
+        await in_thread(lambda: _keep(services, run, [_sample(place, answer)], _calls(answer)))
+        done += 1
+        tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
+
+    await together(one(prompt, variation) for prompt, variation in missing)
+
+
+async def sample_again(
+    services: Services,
+    run: RunRow,
+    failed: Sequence[SampleRow],
+    source: Endpoint,
+    tell: Callable[[int], None],
+) -> list[SampleRow]:
+    """Ask an endpoint once more for responses that it could not make; returns all of them as they are then.
+
+    `tell` hears how many are done. Raises EndpointError when the endpoint is down.
+    """
+    prompts = {row.key: row for row in await in_thread(services.ledger.prompts, run.run_id, "train")}
+    write = _writer(source, services.patience)
+    answered: list[SampleRow] = []
+
+    async def one(place: SampleRow) -> None:
+        answer = await write(prompts[place.prompt_key].text, _seed(run, place))
+        row, text = _sample(place, answer)
+        await in_thread(services.ledger.failures.answer, run.run_id, row, text, _calls(answer))
+        answered.append(row)
+        tell(len(answered))
+
+    await together(one(place) for place in failed)
+    return answered
+
+
+def _calls(answer: Made) -> int:
+    """Calls to an endpoint that a text took; none where there is no endpoint."""
+    return answer.calls if isinstance(answer, Generated) else 0
+
+
+def _seed(run: RunRow, place: SampleRow) -> int:
+    return derived_seed(
+        run.settings.pipeline.seed, place.policy, place.round, place.prompt_key, place.variation
+    )
+
+
+def _sample(place: SampleRow, made: Made) -> tuple[SampleRow, str]:
+    """The sample in its place and its text. An empty text is a failed sample: there is nothing to judge."""
+    error = made.error or (None if made.text.strip() else "the model returned an empty text")
+    row = place.model_copy(
+        update={
+            "response_key": None if error else response_key(place.prompt_key, made.text),
+            "error": error,
+            "input_tokens": made.input_tokens,
+            "output_tokens": made.output_tokens,
+        }
+    )
+    return row, made.text
+
+
+def _keep(services: Services, run: RunRow, made: Sequence[tuple[SampleRow, str]], calls: int) -> None:
+    texts = {row.response_key: text for row, text in made if row.response_key}
+    services.ledger.add_samples(run.run_id, [row for row, _ in made], texts, calls)

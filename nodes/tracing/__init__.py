@@ -1,0 +1,1 @@
+"""LangSmith: what is sent of a run, and what never leaves."""

@@ -1,0 +1,1 @@
+"""People's answers: asked in the terminal, on sheets, merged with the judges'."""

@@ -1,0 +1,50 @@
+"""Judging finished responses outside a run: what `rlhf judge` and the Python API share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from rlhf.state.records import Feedback, PromptRow
+
+if TYPE_CHECKING:
+    from rlhf.nodes.services import Services
+
+_AT_ONCE = 16
+"""Responses under way at once; what reaches the endpoint at once is the recipe's judge.concurrency."""
+
+
+async def judged(
+    services: "Services", items: Sequence[tuple[PromptRow, str]], at_once: int = _AT_ONCE
+) -> AsyncIterator[Feedback]:
+    """Feedback on each (prompt, response), in the order given; known verdicts are not asked again.
+
+    A judge that fails is a failed dimension; EndpointError when the endpoint serves no judgement at all.
+    """
+    from rlhf.graph.judge import build_judge
+    from rlhf.nodes.tracing.context import traced
+
+    graph = build_judge(services).compile(name="judge")
+    room = asyncio.Semaphore(at_once)
+
+    async def one(prompt: PromptRow, response: str) -> Feedback:
+        async with room:
+            with traced(services.settings, lambda: {"task_type": prompt.task_type}):
+                answer = await graph.ainvoke(
+                    {
+                        "prompt": prompt.text,
+                        "response": response,
+                        "context": prompt.context,
+                        "task_type": prompt.task_type,
+                    },
+                    {"run_name": f"judge {prompt.task_type}"},
+                )
+        return Feedback.model_validate(answer)
+
+    tasks = [asyncio.create_task(one(prompt, response)) for prompt, response in items]
+    try:
+        for task in tasks:
+            yield await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

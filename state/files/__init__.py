@@ -1,0 +1,1 @@
+"""All parsers of people's files, and files that appear whole or not at all."""

@@ -1,0 +1,119 @@
+"""The database under the ledger: how it is opened, read and written, and how a row is written only once."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from rlhf.state.errors import LedgerError
+
+
+class Database:
+    """One SQLite file or PostgreSQL database. Raises LedgerError when it cannot be used."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _open(url)
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction: all of it is kept, or nothing."""
+        try:
+            with self._engine.connect().execution_options(rlhf_write=True) as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise LedgerError(f"The ledger cannot be written: {_plain(error)}.") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection to read with."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise LedgerError(f"The ledger cannot be read: {_plain(error)}.") from error
+
+    def insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Add the rows that are not there yet, by primary key."""
+        if rows:
+            connection.execute(self._statement(table).on_conflict_do_nothing(), rows)
+
+    def replace(
+        self, connection: sa.Connection, table: sa.Table, row: dict[str, Any], unless: Any = None
+    ) -> None:
+        """Add the row or overwrite the one with its primary key, where `unless` does not hold for that one."""
+        keys = [column.name for column in table.primary_key]
+        statement = self._statement(table).values(row)
+        changed = {name: statement.excluded[name] for name in row if name not in keys}
+        where = None if unless is None else sa.not_(unless)
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where))
+
+    def add_up(
+        self, connection: sa.Connection, table: sa.Table, row: dict[str, Any], counters: Sequence[str]
+    ) -> None:
+        """Add the row, or its `counters` to those of the one with its primary key."""
+        keys = [column.name for column in table.primary_key]
+        statement = self._statement(table).values(row)
+        sums = {name: table.c[name] + statement.excluded[name] for name in counters}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums))
+
+    def json_text(self, name: str) -> sa.ColumnElement[Any]:
+        """A parameter for a JSON column that takes JSON as text, for many rows that are encoded already."""
+        text = sa.bindparam(name, type_=sa.Text)
+        return sa.cast(text, sa.JSON) if self._engine.dialect.name == "postgresql" else text
+
+    def _statement(self, table: sa.Table) -> Any:
+        # Both dialects spell "on conflict" the same way, but as separate classes.
+        return (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def chunks(keys: list[str], size: int = 500) -> Iterator[list[str]]:
+    """The keys in parts: databases bound how many parameters a query may have."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
+
+
+def _open(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except SQLAlchemyError as error:
+        raise LedgerError("storage.ledger_url is not a database address such as sqlite:///FILE.") from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise LedgerError("storage.ledger_url must be sqlite:///FILE or postgresql+psycopg://…")
+    try:
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, json_serializer=lambda value: json.dumps(value, ensure_ascii=False))
+    except ModuleNotFoundError as error:
+        raise LedgerError(f"storage.ledger_url needs a driver: pip install {error.name}.") from error
+    except OSError as error:
+        raise LedgerError(f"The ledger's folder cannot be made: {error.strerror}.") from error
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we send BEGIN ourselves, see _begin_sqlite
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A write lock taken at once waits its turn; one taken later in a transaction fails instead.
+    writing = connection.get_execution_options().get("rlhf_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _plain(error: SQLAlchemyError) -> str:
+    origin = getattr(error, "orig", None)
+    return str(origin or error).splitlines()[0]

@@ -1,0 +1,456 @@
+"""The ledger: every prompt, response, verdict, decision and result of every run, in one SQL database.
+
+All methods are synchronous and safe to call from several threads; asynchronous callers use a thread.
+Writes are idempotent: a row that is there stays (verdicts: a scored one is never replaced).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from rlhf.state.errors import InputError, LedgerError
+from rlhf.state.ledger import tables as t
+from rlhf.state.ledger.audits import Audited, audited
+from rlhf.state.ledger.calibrations import Calibrations
+from rlhf.state.ledger.canaries import Canaries
+from rlhf.state.ledger.database import Database, chunks
+from rlhf.state.ledger.failures import Failures
+from rlhf.state.ledger.history import History
+from rlhf.state.ledger.origins import Origins
+from rlhf.state.ledger.totals import Totals, spent, totals
+from rlhf.state.ledger.traces import Traces
+from rlhf.state.ledger.versions import Versions
+from rlhf.state.records import Feedback, PromptRow, ResponseRow, Review, SampleRow, Usage, Verdict
+from rlhf.state.run_report import RunStatus
+from rlhf.state.settings import Settings
+
+_Record = TypeVar("_Record", bound=BaseModel)
+Policy = Literal["policy", "baseline", "adapter"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the ledger knows it."""
+
+    run_id: str
+    adapter_name: str
+    settings: Settings
+    source: str
+    status: RunStatus
+    note: str
+    round: int
+    created_at: datetime
+
+
+class Ledger:
+    """One open ledger. Raises LedgerError when the database cannot be used."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        with self._database.writing() as connection:
+            t.metadata.create_all(connection)
+            known = connection.execute(sa.select(t.ledger_info.c.schema_version)).scalar()
+            if known is None:
+                self._database.insert(
+                    connection, t.ledger_info, [{"id": 1, "schema_version": t.SCHEMA_VERSION}]
+                )
+            elif known != t.SCHEMA_VERSION:
+                raise LedgerError(
+                    f"The ledger has format {known}, this version reads {t.SCHEMA_VERSION}: "
+                    "set storage.ledger_url to another database."
+                )
+
+    def close(self) -> None:
+        """Release the database."""
+        self._database.close()
+
+    # --- runs ---------------------------------------------------------------------------------
+
+    def create_run(
+        self, run_id: str, adapter_name: str, settings: Settings, source: str, rows: Sequence[PromptRow]
+    ) -> None:
+        """Write the run and its prompts in one transaction; InputError if the run id is taken."""
+        with self._database.writing() as connection:
+            taken = connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
+            if taken:
+                raise InputError(
+                    f"Run {run_id} exists: resume it with `rlhf resume {run_id}` or choose another id."
+                )
+            self._database.insert(
+                connection,
+                t.runs,
+                [
+                    {
+                        "run_id": run_id,
+                        "adapter_name": adapter_name,
+                        "settings": settings.model_dump(mode="json"),
+                        "source": source,
+                        "status": "running",
+                        "note": "",
+                        "round": 0,
+                    }
+                ],
+            )
+            self._database.insert(
+                connection,
+                t.prompts,
+                [
+                    {"key": r.key, "text": r.text, "context": r.context, "task_type": r.task_type}
+                    for r in rows
+                ],
+            )
+            self._database.insert(
+                connection,
+                t.run_prompts,
+                [
+                    {
+                        "run_id": run_id,
+                        "prompt_key": r.key,
+                        "position": i,
+                        "external_id": r.id,
+                        "split": r.split,
+                    }
+                    for i, r in enumerate(rows)
+                ],
+            )
+
+    def run(self, run_id: str) -> RunRow:
+        """The run; InputError if there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(t.runs).where(t.runs.c.run_id == run_id)).mappings().first()
+        if row is None:
+            raise InputError(f"There is no run {run_id!r}; `rlhf runs` lists them.")
+        return _run_row(row)
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether the run exists."""
+        with self._database.reading() as connection:
+            return (
+                connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
+                is not None
+            )
+
+    def runs(self) -> list[RunRow]:
+        """All runs, newest first."""
+        with self._database.reading() as connection:
+            order = sa.select(t.runs).order_by(t.runs.c.created_at.desc(), t.runs.c.run_id.desc())
+            return [_run_row(row) for row in connection.execute(order).mappings()]
+
+    def set_run(
+        self,
+        run_id: str,
+        *,
+        status: RunStatus | None = None,
+        note: str | None = None,
+        round: int | None = None,
+    ) -> None:
+        """Change what is given of a run's status, note and round."""
+        given = {"status": status, "note": note, "round": round}
+        values = {name: value for name, value in given.items() if value is not None}
+        with self._database.writing() as connection:
+            connection.execute(sa.update(t.runs).where(t.runs.c.run_id == run_id).values(**values))
+
+    def prompts(self, run_id: str, split: Literal["train", "held_out"]) -> list[PromptRow]:
+        """The run's prompts of one split, in their order in the input."""
+        query = (
+            sa.select(t.prompts, t.run_prompts.c.external_id, t.run_prompts.c.split)
+            .join(t.run_prompts, t.run_prompts.c.prompt_key == t.prompts.c.key)
+            .where(t.run_prompts.c.run_id == run_id, t.run_prompts.c.split == split)
+            .order_by(t.run_prompts.c.position)
+        )
+        with self._database.reading() as connection:
+            return [
+                PromptRow(
+                    key=row["key"],
+                    id=row["external_id"],
+                    text=row["text"],
+                    context=row["context"],
+                    task_type=row["task_type"],
+                    split=row["split"],
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+    # --- responses ----------------------------------------------------------------------------
+
+    def add_prompt(self, row: PromptRow) -> None:
+        """Keep a prompt that belongs to no run (a single judgement)."""
+        with self._database.writing() as connection:
+            values = {"key": row.key, "text": row.text, "context": row.context, "task_type": row.task_type}
+            self._database.insert(connection, t.prompts, [values])
+
+    def add_responses(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Keep responses given as (key, prompt key, text)."""
+        with self._database.writing() as connection:
+            self._database.insert(
+                connection,
+                t.responses,
+                [dict(zip(("key", "prompt_key", "text"), r, strict=True)) for r in rows],
+            )
+
+    def add_samples(
+        self, run_id: str, rows: Sequence[SampleRow], texts: Mapping[str, str], calls: int = 0
+    ) -> None:
+        """Keep samples with the texts of their responses (by response key) in one transaction.
+
+        `calls` counts endpoint calls per sample (0 for models that run here).
+        """
+        owner = {row.response_key: row.prompt_key for row in rows if row.response_key}
+        with self._database.writing() as connection:
+            self._database.insert(
+                connection,
+                t.responses,
+                [{"key": key, "prompt_key": owner[key], "text": text} for key, text in texts.items()],
+            )
+            self._database.insert(
+                connection,
+                t.samples,
+                [{"run_id": run_id, "calls": calls, **row.model_dump()} for row in rows],
+            )
+
+    def samples(self, run_id: str, policy: Policy, round: int) -> list[SampleRow]:
+        """Samples of one policy in one round, ordered by prompt position and variation."""
+        query = (
+            sa.select(t.samples)
+            .join(
+                t.run_prompts,
+                sa.and_(
+                    t.run_prompts.c.run_id == t.samples.c.run_id,
+                    t.run_prompts.c.prompt_key == t.samples.c.prompt_key,
+                ),
+            )
+            .where(t.samples.c.run_id == run_id, t.samples.c.policy == policy, t.samples.c.round == round)
+            .order_by(t.run_prompts.c.position, t.samples.c.variation)
+        )
+        with self._database.reading() as connection:
+            fields = SampleRow.model_fields
+            return [
+                SampleRow(**{name: row[name] for name in fields})
+                for row in connection.execute(query).mappings()
+            ]
+
+    def response(self, key: str) -> ResponseRow:
+        """A response with its prompt; LedgerError if it was never stored."""
+        return self.responses([key])[key]
+
+    def responses(self, keys: Iterable[str]) -> dict[str, ResponseRow]:
+        """Responses by key; LedgerError if one was never stored."""
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, ResponseRow] = {}
+        with self._database.reading() as connection:
+            for part in chunks(wanted):
+                query = (
+                    sa.select(
+                        t.responses.c.key,
+                        t.responses.c.prompt_key,
+                        t.responses.c.text,
+                        t.prompts.c.text.label("prompt"),
+                        t.prompts.c.context,
+                        t.prompts.c.task_type,
+                    )
+                    .join(t.prompts, t.prompts.c.key == t.responses.c.prompt_key)
+                    .where(t.responses.c.key.in_(part))
+                )
+                for row in connection.execute(query).mappings():
+                    found[row["key"]] = ResponseRow(**row)
+        if missing := [key for key in wanted if key not in found]:
+            raise LedgerError(
+                f"The ledger does not hold response {missing[0]}: was another ledger in use before?"
+            )
+        return found
+
+    # --- verdicts and feedback ----------------------------------------------------------------
+
+    def verdict(self, key: str) -> Verdict | None:
+        """A finished (scored) verdict, or None if it must be asked for."""
+        query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key == key, t.verdicts.c.status == "scored")
+        with self._database.reading() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else Verdict.model_validate(body)
+
+    def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool) -> None:
+        """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage."""
+        row = {
+            "key": verdict.key,
+            "response_key": verdict.response_key,
+            "dimension": verdict.dimension,
+            "status": verdict.status,
+            "score": verdict.score,
+            "body": verdict.model_dump(mode="json"),
+        }
+        with self._database.writing() as connection:
+            if not cached:
+                self._database.replace(connection, t.verdicts, row, unless=t.verdicts.c.status == "scored")
+            if run_id is not None:
+                spent = Usage(cached=1) if cached else verdict.usage
+                usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
+                asked = {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
+                self._database.add_up(connection, t.run_verdicts, asked | usage, list(usage))
+
+    def verdicts(self, keys: Iterable[str]) -> list[Verdict]:
+        """The verdicts with these keys that exist, scored or failed."""
+        found: list[Verdict] = []
+        with self._database.reading() as connection:
+            for part in chunks(list(keys)):
+                query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key.in_(part))
+                found += [Verdict.model_validate(body) for body in connection.execute(query).scalars()]
+        return found
+
+    def add_feedback(self, run_id: str, response_key: str, feedback: Feedback) -> None:
+        """Keep a response's feedback in a run; derived anew, it replaces the old one."""
+        row = {
+            "run_id": run_id,
+            "response_key": response_key,
+            "overall_score": feedback.overall_score,
+            "rating": feedback.rating,
+            "coverage": feedback.coverage,
+            "needs_review": feedback.needs_review,
+            "body": feedback.model_dump(mode="json", exclude=set(_OF_RESPONSE)),
+        }
+        with self._database.writing() as connection:
+            self._database.replace(connection, t.feedback, row)
+
+    def feedback(self, run_id: str, keys: Iterable[str]) -> dict[str, Feedback]:
+        """Feedback by response key, for those of `keys` that have one."""
+        wanted = list(dict.fromkeys(keys))
+        bodies: dict[str, dict[str, Any]] = {}
+        with self._database.reading() as connection:
+            for part in chunks(wanted):
+                query = sa.select(t.feedback.c.response_key, t.feedback.c.body).where(
+                    t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(part)
+                )
+                bodies |= {row.response_key: row.body for row in connection.execute(query)}
+        texts = self.responses(bodies)
+        return {key: Feedback(**_of_response(texts[key]), **bodies[key]) for key in wanted if key in bodies}
+
+    def feedback_keys(self, run_id: str) -> set[str]:
+        """Keys of the run's responses that have feedback."""
+        query = sa.select(t.feedback.c.response_key).where(t.feedback.c.run_id == run_id)
+        with self._database.reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    # --- people -------------------------------------------------------------------------------
+
+    def add_reviews(self, run_id: str, reviews: Iterable[Review]) -> None:
+        """Keep people's decisions; the first answer to a response stands."""
+        now = datetime.now(UTC)
+        rows = [
+            {"run_id": run_id, **row.model_dump(), "created_at": row.created_at or now} for row in reviews
+        ]
+        with self._database.writing() as connection:
+            self._database.insert(connection, t.reviews, rows)
+
+    def reviews(self, run_id: str) -> dict[str, Review]:
+        """A run's reviews by response key."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(t.reviews).where(t.reviews.c.run_id == run_id)).mappings()
+            return {row["response_key"]: _review(row) for row in rows}
+
+    def audited(self, run_id: str, round: int) -> list[Audited]:
+        """A round's judged responses with their reasons for review and people's answers."""
+        return audited(self._database, run_id, round)
+
+    # --- results ------------------------------------------------------------------------------
+
+    def set_pairs(self, run_id: str, round: int, rows: Iterable[tuple[str, str, float]]) -> None:
+        """Keep a round's pairs as (chosen key, rejected key, margin in points), in place of any old ones."""
+        new = [
+            {"run_id": run_id, "round": round, "chosen_key": c, "rejected_key": r, "margin": m}
+            for c, r, m in rows
+        ]
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(t.pairs).where(t.pairs.c.run_id == run_id, t.pairs.c.round == round))
+            self._database.insert(connection, t.pairs, new)
+
+    def set_stage(self, run_id: str, round: int, stage: str, result: BaseModel) -> None:
+        """Keep a stage's result; done anew, it replaces the old one."""
+        row = {"run_id": run_id, "round": round, "stage": stage, "body": result.model_dump(mode="json")}
+        with self._database.writing() as connection:
+            self._database.replace(connection, t.stages, row)
+
+    def stage(self, run_id: str, round: int, stage: str, kind: type[_Record]) -> _Record | None:
+        """A stage's result as `kind`, or None if it was not reached in that round."""
+        query = sa.select(t.stages.c.body).where(
+            t.stages.c.run_id == run_id, t.stages.c.round == round, t.stages.c.stage == stage
+        )
+        with self._database.reading() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else kind.model_validate(body)
+
+    def usage(self, run_id: str) -> Usage:
+        """What the run spent on generating and judging."""
+        with self._database.reading() as connection:
+            return spent(connection, t.run_verdicts, run_id) + spent(connection, t.samples, run_id)
+
+    def totals(self) -> Totals:
+        """What the whole ledger adds up to."""
+        return totals(self._database)
+
+    @property
+    def calibrations(self) -> Calibrations:
+        """Score maps and which run uses which."""
+        return Calibrations(self._database)
+
+    @property
+    def failures(self) -> Failures:
+        """What failed and may be asked again."""
+        return Failures(self._database)
+
+    @property
+    def canaries(self) -> Canaries:
+        """What judges gave to canaries."""
+        return Canaries(self._database)
+
+    @property
+    def traces(self) -> Traces:
+        """Which trace shows how a response was judged."""
+        return Traces(self._database)
+
+    @property
+    def origins(self) -> Origins:
+        """Where responses, pairs and verdicts come from."""
+        return Origins(self._database)
+
+    @property
+    def versions(self) -> Versions:
+        """Runs derived from others."""
+        return Versions(self._database)
+
+    @property
+    def history(self) -> History:
+        """The history of feedback quality."""
+        return History(self._database)
+
+
+_OF_RESPONSE = ("prompt", "response", "prompt_id", "response_id", "task_type")
+"""What feedback tells about its response: stored with the response, not with the feedback."""
+
+
+def _of_response(row: ResponseRow) -> dict[str, str]:
+    return dict(
+        zip(_OF_RESPONSE, (row.prompt, row.text, row.prompt_key, row.key, row.task_type), strict=True)
+    )
+
+
+def _review(row: Mapping[Any, Any]) -> Review:
+    given = {name: row[name] for name in Review.model_fields}
+    if given["created_at"].tzinfo is None:  # SQLite keeps no time zone; what it keeps is UTC
+        given["created_at"] = given["created_at"].replace(tzinfo=UTC)
+    return Review(**given)
+
+
+def _run_row(row: Mapping[Any, Any]) -> RunRow:
+    return RunRow(
+        run_id=row["run_id"],
+        adapter_name=row["adapter_name"],
+        settings=Settings.model_validate(row["settings"]),
+        source=row["source"],
+        status=row["status"],
+        note=row["note"],
+        round=row["round"],
+        created_at=row["created_at"],
+    )

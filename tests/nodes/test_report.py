@@ -1,0 +1,177 @@
+"""The audit: random answers alone count, too few give no figure, and nobody is told more than was asked."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlhf.nodes.accept import AUDIT, accepted
+from rlhf.nodes.report import audit_stage, full_report
+from rlhf.state.keys import response_key
+from rlhf.state.ledger import Ledger
+from rlhf.state.ledger.audits import Audited
+from rlhf.state.records import DimensionFeedback, Review, SampleRow
+from rlhf.training.statistics.prediction_powered import MIN_LABELS
+from tests.nodes.builders import feedback, prompt_rows, response_id, settings
+
+UNCERTAIN = settings(review={"mode": "uncertain", "audit_fraction": 0.1})
+EVERYTHING = settings(review={"mode": "all"})
+
+
+def row(number: int, score: float | None = 60.0, drawn: bool = False, **answer: Any) -> Audited:
+    reasons = [AUDIT] if drawn else []
+    acceptable = score is not None and score >= 70.0
+    return Audited(
+        response_id(number), score, acceptable, reasons, answer.get("decision"), answer.get("rating")
+    )
+
+
+def round_of(answered: int, others: int = 200, **answer: Any) -> list[Audited]:
+    """`answered` random answers, and as many other responses as wanted; scores go from 40 to 79."""
+    rows = [row(n, 40.0 + n % 40, drawn=True, **answer) for n in range(answered)]
+    return rows + [row(1000 + n, 40.0 + n % 40) for n in range(others)]
+
+
+def test_people_correct_the_judges() -> None:
+    stage = audit_stage(round_of(MIN_LABELS, decision="edit", rating=2), UNCERTAIN)
+    assert stage.mean_score is not None
+    assert stage.accepted_share is not None
+    assert stage.judges_mean_score is not None
+    assert stage.mean_score.value == pytest.approx(30.0), "two stars, whatever the judges said"
+    assert stage.judges_mean_score.value > 55
+    assert stage.accepted_share.value == 0.0
+    assert (stage.num_responses, stage.num_drawn, stage.num_answered) == (220, 20, 20)
+    assert stage.note == ""
+
+
+def test_an_approval_is_a_label_like_the_judges_own() -> None:
+    stage = audit_stage(round_of(40, decision="approve"), UNCERTAIN)
+    assert stage.mean_score is not None
+    assert stage.judges_mean_score is not None
+    assert stage.mean_score.value == pytest.approx(stage.judges_mean_score.value, abs=1.0)
+
+
+def test_a_rejection_is_one_star() -> None:
+    stage = audit_stage(round_of(MIN_LABELS, decision="reject"), UNCERTAIN)
+    assert stage.mean_score is not None
+    assert stage.mean_score.value == pytest.approx(10.0)
+
+
+def test_too_few_answers_give_no_figure_and_say_how_many_are_missing() -> None:
+    rows = round_of(MIN_LABELS - 12, decision="approve") + [row(500 + n, drawn=True) for n in range(15)]
+    stage = audit_stage(rows, UNCERTAIN)
+    assert (stage.mean_score, stage.accepted_share) == (None, None)
+    assert stage.judges_mean_score is not None
+    assert stage.note == ("12 more audit answers are needed for people's figures; 15 responses wait for one.")
+
+
+def test_a_sample_that_is_too_small_says_how_to_have_a_larger_one() -> None:
+    stage = audit_stage(round_of(MIN_LABELS - 1, decision="approve"), UNCERTAIN)
+    assert stage.mean_score is None
+    assert stage.note.startswith("1 more audit answer is needed")
+    assert "review.audit_fraction" in stage.note
+
+
+def test_the_hard_cases_are_never_counted() -> None:
+    hard = [
+        Audited(response_id(2000 + n), 69.0, False, ["score 69 is near the threshold 70"], "edit", 1)
+        for n in range(100)
+    ]
+    with_them = audit_stage(round_of(30, decision="approve") + hard, UNCERTAIN)
+    assert with_them.num_answered == 30
+    assert audit_stage(hard, UNCERTAIN).mean_score is None
+
+
+def test_an_audited_hard_case_counts() -> None:
+    rows = [entry._replace(reasons=["confidence 0.10 is low", AUDIT]) for entry in round_of(25, 0)]
+    rows = [entry._replace(decision="edit", rating=3) for entry in rows]
+    assert audit_stage(rows, UNCERTAIN).num_answered == 25
+
+
+def test_without_review_nothing_is_claimed() -> None:
+    stage = audit_stage(round_of(50, decision="approve"), settings(review={"mode": "off"}))
+    assert (stage.mean_score, stage.accepted_share, stage.num_drawn) == (None, None, 0)
+    assert stage.note == "Review is off: nobody audits."
+
+
+def test_where_everything_is_reviewed_the_mean_is_peoples() -> None:
+    rows = [row(n, 90.0, decision="edit", rating=1 + n % 5) for n in range(10)]
+    stage = audit_stage(rows, EVERYTHING)
+    assert stage.mean_score is not None
+    assert stage.accepted_share is not None
+    assert (stage.mean_score.value, stage.accepted_share.value) == (50.0, 0.4)
+    waiting = audit_stage([*rows, row(99)], EVERYTHING)
+    assert waiting.mean_score is None
+    assert waiting.note == "Every response is reviewed; still to be answered: 1."
+
+
+def test_an_unanswered_part_of_the_sample_is_told() -> None:
+    rows = round_of(30, decision="approve") + [row(500 + n, drawn=True) for n in range(7)]
+    stage = audit_stage(rows, UNCERTAIN)
+    assert stage.mean_score is not None
+    assert stage.note == "7 of the random sample still wait for an answer."
+
+
+def test_responses_without_a_score_are_left_out() -> None:
+    rows = round_of(30, decision="approve") + [row(700 + n, None) for n in range(9)]
+    assert audit_stage(rows, UNCERTAIN).num_responses == 230
+    assert audit_stage([], UNCERTAIN).judges_mean_score is None
+
+
+@given(st.integers(0, 50), st.sampled_from([0.1, 0.3]))
+def test_who_is_drawn_has_nothing_to_do_with_scores_and_comes_near_the_share(seed: int, share: float) -> None:
+    rules = settings(review={"audit_fraction": share, "score_band": 0.0}, pipeline={"seed": seed})
+    scores = random.Random(seed)
+    drawn: list[float] = []
+    others: list[float] = []
+    for number in range(1500):
+        score = scores.uniform(0, 100)
+        result = accepted(feedback(score), rules, response_id(number))
+        (drawn if AUDIT in result.review_reasons else others).append(score)
+    assert abs(len(drawn) / 1500 - share) < 4.5 * (share * (1 - share) / 1500) ** 0.5
+    difference = sum(drawn) / len(drawn) - sum(others) / len(others)
+    assert abs(difference) < 4.5 * 28.9 * (1 / len(drawn) + 1 / len(others)) ** 0.5
+
+
+@given(st.integers(0, 10_000), st.integers(0, 100), st.floats(0, 1), st.booleans())
+def test_nothing_the_judges_say_puts_a_response_into_the_sample_or_takes_it_out(
+    number: int, score: int, confidence: float, failed: bool
+) -> None:
+    rules = settings(review={"audit_fraction": 0.3})
+    part = DimensionFeedback(status="failed") if failed else DimensionFeedback(status="scored", score=50.0)
+    told = feedback(float(score), confidence=confidence, dimensions={"accuracy": part}, vetoed=failed)
+    plain = accepted(feedback(55.0), rules, response_id(number))
+    assert (AUDIT in accepted(told, rules, response_id(number)).review_reasons) == (
+        AUDIT in plain.review_reasons
+    )
+
+
+def test_the_report_of_a_run_carries_the_audit(tmp_path: Path) -> None:
+    rules = settings(review={"mode": "uncertain", "audit_fraction": 0.5})
+    prompts = prompt_rows(80)
+    keys = {prompt.key: response_key(prompt.key, "a plan") for prompt in prompts}
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger.create_run("one", "plans", rules, "file", prompts)
+    ledger.set_run("one", round=1)
+    samples = [
+        SampleRow(prompt_key=key, policy="policy", round=1, variation=0, response_key=response)
+        for key, response in keys.items()
+    ]
+    ledger.add_samples("one", samples, dict.fromkeys(keys.values(), "a plan"))
+    drawn = []
+    for number, key in enumerate(keys.values()):
+        entry = accepted(feedback(20.0 + number), rules, key)
+        ledger.add_feedback("one", key, entry)
+        drawn += [key] if AUDIT in entry.review_reasons else []
+    before = full_report(ledger, "one").stages.audit
+    assert (before.num_responses, before.num_drawn, before.mean_score) == (80, len(drawn), None)
+    assert before.note.startswith(f"{MIN_LABELS} more audit answers are needed")
+    ledger.add_reviews("one", [Review(response_key=key, decision="edit", rating=3) for key in drawn])
+    after = full_report(ledger, "one").stages.audit
+    assert after.num_answered == len(drawn)
+    assert after.mean_score is not None
+    assert after.mean_score.value == pytest.approx(50.0)
+    ledger.close()

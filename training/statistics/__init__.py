@@ -1,0 +1,1 @@
+"""Statistics without weights: intervals, agreement, calibration, drift."""
