@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from rlhf.datasets import PreferenceDataset as PreferenceDataset
     from rlhf.datasets import list_datasets as list_datasets
     from rlhf.datasets import save_dataset as save_dataset
+    from rlhf.evidence import ResponseEvidence as ResponseEvidence
+    from rlhf.evidence import check_evidence as check_evidence
     from rlhf.feedback import MultiAgentRLHF as MultiAgentRLHF
     from rlhf.feedback import SyntheticFeedbackGenerator as SyntheticFeedbackGenerator
     from rlhf.monitor import RLHFMonitor as RLHFMonitor
@@ -63,6 +65,7 @@ __all__ = [
     "PreferenceDataset",
     "ProjectStats",
     "RLHFMonitor",
+    "ResponseEvidence",
     "ResponseOrigin",
     "Reweighed",
     "RlhfError",
@@ -73,6 +76,7 @@ __all__ = [
     "VersionComparison",
     "__version__",
     "acollect_human_feedback",
+    "check_evidence",
     "collect_human_feedback",
     "export_review",
     "import_review",
@@ -102,6 +106,10 @@ _PLACES = {
         "save_dataset",
     ),
     "rlhf.trust.lineage": ("lineage",),
+    "rlhf.evidence": (
+        "ResponseEvidence",
+        "check_evidence",
+    ),
     "rlhf.feedback": (
         "MultiAgentRLHF",
         "SyntheticFeedbackGenerator",

@@ -12,6 +12,7 @@ from rlhf.cli import (
     reweigh,
     lineage,
     judge,
+    evidence,
     agreement,
     calibrate,
     canaries,

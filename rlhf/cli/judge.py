@@ -40,7 +40,7 @@ def judge(
     import asyncio
 
     settings = chosen_settings(recipe)
-    items = _items(file, prompt, response, context, task_type or settings.task_type)
+    items = read_items(file, prompt, response, context, task_type or settings.task_type)
     with opened_services(settings) as services:
         scores = asyncio.run(_print_all(services, items, as_json=as_json, detailed=file is None))
     if fail_under is not None:
@@ -50,9 +50,10 @@ def judge(
             raise typer.Exit(EXIT_QA_FAILED)
 
 
-def _items(
+def read_items(
     file: Path | None, prompt: str | None, response: str | None, context: str | None, task_type: str
 ) -> "Items":
+    """The responses that the arguments name, with what was asked; InputError where they name none or both."""
     from rlhf.state.errors import InputError
     from rlhf.state.files.prompts import checked_text, parse_prompt, read_responses
 
