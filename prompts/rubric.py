@@ -45,23 +45,31 @@ class Persona(_Frozen):
     """Who judges: the role, goal and backstory of the crew's agents."""
 
     role: Line
+    """The expert's title."""
     goal: Line
+    """What the expert wants to find out."""
     backstory: Line
+    """Where the expert's judgement comes from."""
 
 
 class CheckSpec(_Frozen):
     """A graded check of nodes/evidence and its share in a dimension's evidence score."""
 
     name: Name
+    """Name of the check (rlhf.nodes.evidence)."""
     weight: float = Field(default=1.0, gt=0, le=100, strict=True)
+    """Its share beside the dimension's other checks; only proportions count."""
 
 
 class CapSpec(_Frozen):
     """A rule that caps a score: a grade (0 to 1) under `below` keeps it at or under `at_most` (0 to 100)."""
 
     name: Name
+    """Name of the check whose grade decides."""
     below: float = Field(default=0.5, gt=0, le=1, strict=True)
+    """Grade (0–1) under which the rule applies."""
     at_most: float = Field(ge=0, le=100, strict=True)
+    """Highest score it then leaves, points of 100."""
 
 
 class DimensionRubric(_Frozen):
@@ -71,11 +79,17 @@ class DimensionRubric(_Frozen):
     """
 
     weight: float | None = Field(default=None, gt=0, le=1, strict=True)
+    """Weight in the overall score; left out in all dimensions, the default weights count."""
     question: Line
+    """What the judge is asked."""
     levels: dict[int, Line]
+    """A sentence for each level, 0 (worst) to 5 (best)."""
     veto: bool = Field(default=False, strict=True)
+    """Whether a very low score forbids choosing the response."""
     checks: tuple[CheckSpec, ...] = Field(min_length=1)
+    """Graded checks: what evidence scores the dimension by."""
     caps: tuple[CapSpec, ...] = ()
+    """Rules that hold this dimension's score down."""
 
     @field_validator("levels", mode="before")
     @classmethod
@@ -105,10 +119,15 @@ class RubricPack(_Frozen):
     """Everything the judges are told about one task type; its own `caps` hold for every dimension."""
 
     task_type: Name
+    """Name of the pack: the file's name without .yaml."""
     description: Line
+    """What the pack is for, in one line."""
     persona: Persona
+    """Who judges."""
     dimensions: dict[str, DimensionRubric]
+    """The five dimensions, by name."""
     caps: tuple[CapSpec, ...] = ()
+    """Rules that hold every dimension's score down."""
 
     @field_validator("dimensions")
     @classmethod

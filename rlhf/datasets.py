@@ -142,12 +142,17 @@ class DatasetInfo(Record):
     """One dataset on disk: what is in it, how it was selected, what it was trained into."""
 
     name: str
+    """Adapter name that it was built for."""
     path: Path
+    """The JSONL file."""
     num_examples: int
+    """Pairs in it."""
     created_at: str
     """UTC, ISO 8601."""
     run_id: str
+    """Run that built it."""
     round: int
+    """Round that built it."""
     selection: dict[str, Any]
     """The recipe's [dataset] section the pairs were selected by."""
     acceptance: dict[str, Any]

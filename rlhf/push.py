@@ -21,7 +21,9 @@ class Pushed(Record):
     """What a push did."""
 
     name: str
+    """Name of the LangSmith dataset."""
     added: int
+    """Pairs that are new there."""
     known: int
     """Pairs that were in LangSmith before."""
     url: str | None

@@ -23,14 +23,17 @@ class ProjectStats(Record):
     """Figures of a project; None where nobody knows."""
 
     project: str
+    """Name of the project."""
     source: Literal["langsmith", "process"]
     """langsmith: the whole project, as LangSmith counts it; process: the blocks that this tracer opened."""
     total_runs: int = Field(ge=0)
     """Traces (runs without a parent)."""
     error_rate: float | None = Field(None, ge=0.0, le=1.0)
+    """Share of the traces that ended in an error."""
     median_latency: float | None = None
     """Seconds."""
     total_tokens: int | None = None
+    """Tokens in and out."""
     feedback: dict[str, float] = Field(default_factory=dict)
     """Mean per feedback key; `overall` and the dimensions are 0–1 (points ÷ 100)."""
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rlhf.state.errors import SettingsError
+from rlhf.state.field_docs import describe_fields
 
 Provider = Literal["local", "hf", "function", "openai", "ollama", "vllm"]
 
@@ -23,16 +24,21 @@ _DEFAULT_KEY_ENV: dict[str, str] = {"openai": "OPENAI_API_KEY"}
 class Endpoint(BaseModel):
     """One model behind the OpenAI-compatible protocol; the key itself is never stored here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_fields)
 
     provider: Provider
+    """Who serves the model: `local` (started here), `hf` (weights in a folder), `function` (the caller's
+    own), or a server of the kind `openai`, `ollama` or `vllm`."""
     model: str
     """The name the server knows the model by; for hf: the folder."""
     base_url: str | None = None
+    """Address of the server up to and including /v1; None for what is started or loaded here."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None for servers that want none."""
     temperature: float = Field(0.0, ge=0.0, le=2.0)
+    """Sampling temperature; 0 takes the likeliest token."""
     max_tokens: int = Field(512, ge=1, le=32_768)
+    """Longest answer, in tokens."""
     concurrency: int = Field(8, ge=1, le=512)
     """Requests under way at once, over all workers."""
     timeout: float = Field(120.0, gt=0.0)

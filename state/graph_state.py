@@ -4,42 +4,49 @@ import operator
 from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels import EphemeralValue
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, with_config
 
 # Pydantic, which derives the JSON schemas Studio shows, needs this TypedDict before Python 3.12.
 from typing_extensions import TypedDict
 
 from rlhf.state.errors import SettingsError
+from rlhf.state.field_docs import describe_fields
 from rlhf.state.settings import GateMode, ReviewMode, Settings
 
 STATE_VERSION = 1
+
+_described = with_config(ConfigDict(json_schema_extra=describe_fields))
 
 
 class RunContext(BaseModel):
     """What a client may choose for a run. Endpoints, keys and paths are the operator's alone."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe_fields)
 
-    task_type: str | None = Field(None, description="Rubric pack to judge by, such as budgeting.")
-    weights: dict[str, float] | None = Field(
-        None, description="Weight per dimension; all five, summing to 1."
-    )
-    min_score_acceptable: float | None = Field(None, description="Acceptance threshold, 0–100.")
-    min_rating_chosen: int | None = Field(None, description="Lowest rating (1–5) of a chosen response.")
-    max_rating_rejected: int | None = Field(None, description="Highest rating (1–5) of a rejected response.")
-    selection: Literal["threshold", "margin"] | None = Field(None, description="How pairs are selected.")
-    min_margin: float | None = Field(
-        None, description="Points between chosen and rejected (margin selection)."
-    )
-    review: ReviewMode | None = Field(
-        None, description="Which responses a person sees: uncertain, all or off."
-    )
-    audit_fraction: float | None = Field(None, description="Random share of responses a person sees, 0–1.")
-    rounds: int | None = Field(None, description="Rounds of generate, judge, train.")
-    training_gate: GateMode | None = Field(None, description="ask: a person approves training; auto: nobody.")
-    deployment_gate: GateMode | None = Field(
-        None, description="ask: a person approves deployment; auto: nobody."
-    )
+    task_type: str | None = None
+    """Rubric pack to judge by, such as budgeting."""
+    weights: dict[str, float] | None = None
+    """Weight per dimension; all five, summing to 1."""
+    min_score_acceptable: float | None = None
+    """Acceptance threshold, 0–100."""
+    min_rating_chosen: int | None = None
+    """Lowest rating (1–5) of a chosen response."""
+    max_rating_rejected: int | None = None
+    """Highest rating (1–5) of a rejected response."""
+    selection: Literal["threshold", "margin"] | None = None
+    """How pairs are selected."""
+    min_margin: float | None = None
+    """Points between chosen and rejected (margin selection)."""
+    review: ReviewMode | None = None
+    """Which responses a person sees: uncertain, all or off."""
+    audit_fraction: float | None = None
+    """Random share of responses a person sees, 0–1."""
+    rounds: int | None = None
+    """Rounds of generate, judge, train."""
+    training_gate: GateMode | None = None
+    """ask: a person approves training; auto: nobody."""
+    deployment_gate: GateMode | None = None
+    """ask: a person approves deployment; auto: nobody."""
 
     def applied_to(self, settings: Settings) -> Settings:
         """The operator's settings with the client's choices; SettingsError names the wrong one."""
@@ -90,6 +97,7 @@ def one_of(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
     return {**left, **right}
 
 
+@_described
 class JudgeInput(TypedDict):
     """One response to be judged."""
 
@@ -103,50 +111,73 @@ class JudgeInput(TypedDict):
     """Rubric pack; the context's or the recipe's if left out."""
 
 
+@_described
 class JudgeTask(TypedDict):
     """A response of a run that is in the ledger already: what the pipeline sends to the judge graph."""
 
     run_id: str
+    """Run in the ledger that the response belongs to."""
     response_id: str
+    """Key of the response in the ledger."""
 
 
+@_described
 class JudgedResponse(TypedDict):
     """What the pipeline's judge hands back: the feedback itself is in the ledger."""
 
     judged: int
+    """1: one response more is judged; the pipeline sums it up."""
 
 
+@_described
 class JudgeOutput(TypedDict, total=False):
     """The object of `rlhf judge --json` (rlhf.state.records.Feedback)."""
 
     prompt: str
+    """What was asked."""
     response: str
+    """What was answered."""
     prompt_id: str
+    """Key of the prompt in the ledger."""
     response_id: str
     """Key of the response in the ledger."""
     task_type: str
     """Rubric pack the response is judged by."""
     overall_score: float | None
+    """Weighted mean over the scored dimensions, 0–100; None if none was scored."""
     raw_overall_score: float | None
     """The score before calibration."""
     calibration: str | None
     """Key of the calibration in the ledger; None where none was applied."""
     rating: int | None
+    """1–5 stars; None if no dimension was scored."""
     is_acceptable: bool
+    """Whether the score reaches the acceptance threshold without a veto."""
     is_chosen: bool
+    """Whether it is acceptable and its rating is one of a chosen response."""
     is_rejected: bool
+    """Whether its rating is one of a rejected response."""
     vetoed: bool
+    """Whether a dimension with a veto scored so low that the response may not be chosen."""
     confidence: float | None
+    """Weighted mean of the scored dimensions' confidence, 0–1; None if there is none."""
     coverage: float
+    """Weight of the scored dimensions over the weight of all, 0–1."""
     needs_review: bool
+    """Whether a person should see it."""
     review_reasons: list[str]
+    """Why, a line each."""
     weaknesses: list[str]
+    """What judges and checks found wanting."""
     strengths: list[str]
+    """What judges and checks found good."""
     dimensions: dict[str, Any]
+    """By dimension, with score, confidence, rationale and evidence (rlhf.state.records.DimensionFeedback)."""
     label: dict[str, Any] | None
     """None: people's labels are merged in later."""
 
 
+@_described
 class JudgeState(JudgeOutput, total=False):
     """State of the judge graph: its output and what leads to it."""
 
@@ -162,6 +193,7 @@ class JudgeState(JudgeOutput, total=False):
     """1 once the feedback is in the ledger; the pipeline sums it up."""
 
 
+@_described
 class PipelineInput(TypedDict):
     """The prompts of a run, as rows of a prompts file, and the name of the adapter to train."""
 
@@ -171,6 +203,7 @@ class PipelineInput(TypedDict):
     """Name the adapter is deployed under."""
 
 
+@_described
 class PipelineState(TypedDict, total=False):
     """State of the pipeline graph."""
 
@@ -202,13 +235,21 @@ class PipelineState(TypedDict, total=False):
     """Calls and tokens spent."""
 
 
+@_described
 class PipelineOutput(TypedDict, total=False):
     """What a finished run returns: the shape of `rlhf show --json` (rlhf.state.run_report.RunReport)."""
 
     run_id: str
+    """Run in the ledger; the same as the thread's id."""
     status: str
+    """finished, or why there is no more to come."""
     adapter_name: str
+    """Name the adapter is deployed under."""
     round: int
+    """Newest round, from 1."""
     note: str
+    """One line for people: why the run stopped where it did."""
     stages: dict[str, Any]
+    """Results per stage of the newest round (rlhf.state.run_report.Stages)."""
     usage: dict[str, int]
+    """Calls and tokens spent (rlhf.state.records.Usage)."""

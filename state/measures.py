@@ -47,10 +47,15 @@ class JudgeVersion(Record):
     """Everything a raw score depends on, but for the response: a map is right for this and nothing else."""
 
     task_type: str
+    """Rubric pack."""
     rubric_version: str
+    """Version of the pack: a hash of its content."""
     model: str
+    """The judge as `judge.model` names it."""
     template_version: str
+    """Version of all that is asked besides the rubric."""
     evidence_weight: float
+    """Share of a score that the checks carry, 0–1."""
 
     @property
     def key(self) -> str:
@@ -62,17 +67,21 @@ class CrossValidated(Record):
     """What a map changes on labels it was not fitted on, over all folds."""
 
     num_labels: int
+    """Labels with a score: on fewer than are needed nothing is measured, and the figures are None."""
     raw: float | None = None
     """Error of the raw scores: absolute distance in points for scores, Brier score for pairs."""
     constant: float | None = None
     """The same error if every response got the same score: a map that is no better says nothing."""
     calibrated: float | None = None
+    """The same error of the calibrated scores."""
     gain_low: float | None = None
     """Lower end of the 95 % interval of `raw` minus `calibrated`, bootstrapped over labels."""
     raw_accuracy: float | None = None
     """Share of pairs put in people's order, ties half; None for scores."""
     calibrated_accuracy: float | None = None
+    """The same share by the calibrated scores; None for scores."""
     stored: bool = False
+    """Whether the map is kept and applied."""
     note: str
     """Why the map is stored, or why not."""
 
@@ -81,15 +90,19 @@ class Calibration(Record):
     """The maps fitted on one set of labels for one judge; without maps it says that raw scores are the best."""
 
     judge: JudgeVersion
+    """The judge and rubric the maps are right for."""
     weights: dict[str, float]
     """Weights the overall map was fitted with; with others it is not applied."""
     dimensions: dict[str, ScoreMap] = Field(default_factory=dict)
+    """Maps by dimension; a dimension without one keeps its raw score."""
     overall: ScoreMap | None = None
     """Maps the weighted mean of the calibrated dimension scores."""
     kind: Literal["pairs", "scores"]
+    """What people had labelled: choices between two responses, or scores."""
     labels: str
     """Key of the labels' content."""
     figures: dict[str, CrossValidated] = Field(default_factory=dict)
+    """What each map changed on labels it was not fitted on: by dimension, and `overall`."""
 
     @property
     def key(self) -> str:
@@ -117,14 +130,19 @@ class CanaryScore(Record):
     """One canary as one judge scored it."""
 
     id: str
+    """Name of the canary in the set."""
     family: str
+    """Kind of attack."""
     task_type: str
+    """Rubric pack it was judged by."""
     response_id: str
     """Key of the response in the ledger."""
     floor: float = Field(ge=0.0, le=100.0)
     """Points the score must stay under."""
     score: float | None = Field(None, ge=0.0, le=100.0)
+    """Overall score, points of 100; None where no dimension was scored."""
     acceptable: bool = False
+    """Whether the response was found acceptable."""
     coverage: float = Field(ge=0.0, le=1.0)
     """Weight of the dimensions that were scored."""
     unknowable: str | None = None
@@ -145,12 +163,17 @@ class FamilyResult(Record):
     """One kind of attack."""
 
     family: str
+    """Kind of attack."""
     num_canaries: int
+    """Canaries of this kind that were asked."""
     num_scored: int
+    """Those with a whole verdict."""
     num_above: int
+    """Those at or above their floor, or found acceptable."""
     worst: float | None
     """Highest score, points of 100; None if none was scored."""
     mean: float | None
+    """Mean score, points of 100; None if none was scored."""
 
 
 class CanaryResult(Record):
@@ -163,8 +186,11 @@ class CanaryResult(Record):
     rubric_versions: dict[str, str] = Field(default_factory=dict)
     """By task type."""
     set_version: str
+    """Version of the set of canaries: a hash of its content."""
     num_in_set: int
+    """Canaries in the whole set, asked or not."""
     scores: list[CanaryScore]
+    """One per canary asked."""
 
     @property
     def above(self) -> list[CanaryScore]:
@@ -219,6 +245,7 @@ class Drift(Record):
     score_delta: float
     """Mean of the batch minus mean of the reference, points of 100."""
     num_scores: int
+    """Scores of the batch."""
     num_reference: int
     """Earlier scores it was compared with."""
     num_batches: int
@@ -229,11 +256,15 @@ class Alert(Record):
     """A threshold that was crossed."""
 
     task_type: str
+    """Rubric pack of the batch."""
     metric: str
     """Name of the FeedbackQuality field; `psi` for drift."""
     value: float
+    """What was measured, in the metric's unit."""
     threshold: float
+    """What was crossed, in the same unit (rlhf.nodes.quality.Thresholds)."""
     sentence: str
+    """The alert in one sentence for people."""
 
 
 class FeedbackQuality(Record):
@@ -247,23 +278,33 @@ class FeedbackQuality(Record):
     label: str = ""
     """What the batch is called: `RUN round N` for a pipeline's own."""
     num_feedback: int = Field(ge=0)
+    """Feedback in the batch."""
     num_scored: int = Field(ge=0)
+    """Feedback with an overall score."""
     average_rating: float | None = Field(None, ge=1.0, le=5.0)
+    """Mean rating, 1–5 stars; None if nothing was scored."""
     average_score: float | None = Field(None, ge=0.0, le=100.0)
+    """Mean overall score, points of 100; None if nothing was scored."""
     accepted_share: float | None = Field(None, ge=0.0, le=1.0)
+    """Share that is acceptable; None if nothing was scored."""
     chosen_share: float | None = Field(None, ge=0.0, le=1.0)
+    """Share that counts as chosen; None if nothing was scored."""
     rejected_share: float | None = Field(None, ge=0.0, le=1.0)
+    """Share that counts as rejected; None if nothing was scored."""
     review_share: float | None = Field(None, ge=0.0, le=1.0)
     """Share that a person should see."""
     coverage: float = Field(ge=0.0, le=1.0)
     """Mean weight of the scored dimensions over all feedback; unjudged feedback counts as 0 here."""
     confidence: float | None = Field(None, ge=0.0, le=1.0)
+    """Mean confidence of the judges; None if nothing has one."""
     dimensions: dict[str, float] = Field(default_factory=dict)
     """Mean score per dimension, 0–100, over the feedback that has it."""
     drift: Drift | None = None
+    """How far it is from the batches before; None where `drift_note` says why."""
     drift_note: str = ""
     """Why there is no drift figure; empty if there is one."""
     alerts: list[Alert] = Field(default_factory=list)
+    """Thresholds that were crossed."""
     by_task_type: dict[str, "FeedbackQuality"] = Field(default_factory=dict)
     """A mixed batch's parts; empty for a batch of one task type."""
 
@@ -272,5 +313,8 @@ class Batch(Record):
     """One row of the history."""
 
     key: str
+    """From what the batch is: of a pipeline from run, round and task type, so that it is kept once."""
     created_at: datetime
+    """When it was measured."""
     quality: FeedbackQuality
+    """What it says."""

@@ -17,8 +17,11 @@ class ChosenRecipe(NamedTuple):
     """A recipe's settings, where they come from, and why this recipe was chosen."""
 
     settings: Settings
+    """What it says, checked."""
     source: str
+    """Name of the shipped recipe, or the file."""
     reason: str
+    """Why this one: a clause for people."""
 
 
 def shipped_recipes() -> list[str]:

@@ -9,25 +9,37 @@ from rlhf.state.records import Record, Usage
 
 class GenerationStage(Record):
     num_prompts: int = 0
+    """Training prompts that were sent to the policy."""
     num_responses: int = 0
+    """Training responses there are, all variations counted."""
     num_failed: int = 0
+    """Responses that could not be made."""
 
 
 class FeedbackStage(Record):
     num_feedback: int = 0
+    """Training responses that were judged."""
     avg_rating: float | None = None
+    """Mean rating, 1–5 stars, of those with a score; None without any."""
     avg_score: float | None = None
+    """Mean overall score, points of 100, of those with a score; None without any."""
     num_failed: int = 0
+    """Failed verdicts: single dimensions, not responses."""
     num_review: int = 0
+    """Responses that a person should see, answered or not."""
     coverage: float | None = None
+    """Mean share of the dimensions' weight that was scored, 0–1; None before anything is judged."""
 
 
 class Estimated(Record):
     """A figure with its 95 % interval."""
 
     value: float
+    """The estimate, in the unit of the figure it belongs to."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
 
 
 class AuditStage(Record):
@@ -49,20 +61,27 @@ class AuditStage(Record):
     judges_mean_score: Estimated | None = None
     """By the judges alone, however wrong they are."""
     judges_accepted_share: Estimated | None = None
+    """By the judges alone, 0–1."""
     note: str = ""
+    """What is missing for people's figures, and how to get it; empty if nothing is."""
 
 
 class DatasetStage(Record):
     path: str | None = None
+    """The JSONL file; None where no pair was left."""
     num_examples: int = 0
+    """Pairs in it."""
     dropped: dict[str, int] = Field(default_factory=dict)
+    """How many prompts or pairs each reason took (rlhf.training.pairs.Reason)."""
     provisional: bool = False
     """Written while people were still asked: built anew from all their answers when the run goes on."""
 
 
 class TrainingStage(Record):
     adapter_path: str | None = None
+    """Folder of the trained adapter before deployment; None before it is trained."""
     metrics: dict[str, float] = Field(default_factory=dict)
+    """What training measured, plain numbers (rlhf.training.fit.fit names them)."""
 
 
 class CanaryStage(Record):
@@ -71,6 +90,7 @@ class CanaryStage(Record):
     num_canaries: int = 0
     """Canaries the judge is known to have been asked; 0: none, and `note` says why."""
     num_scored: int = 0
+    """Those that the judge gave a whole verdict on."""
     highest: float | None = None
     """Highest score, points of 100."""
     above: list[str] = Field(default_factory=list)
@@ -78,28 +98,44 @@ class CanaryStage(Record):
     tolerated: list[str] = Field(default_factory=list)
     """Above it too, but beyond evidence, in a recipe where the judge has the smaller say."""
     note: str = ""
+    """Why none were asked, or what is missing; empty if nothing is."""
 
 
 class EvaluationStage(Record):
     verdict: Literal["ship", "hold"] | None = None
+    """ship: better than its base beyond doubt; hold: not proved. None before the evaluation."""
     win_rate: float | None = None
+    """Share of held-out prompts on which the adapter scored higher, ties half, 0–1; None if nothing could
+    be compared."""
     delta: float | None = None
+    """Mean paired difference, adapter − baseline, points of 100."""
     ci_low: float | None = None
+    """Lower end of its 95 % bootstrap interval."""
     ci_high: float | None = None
+    """Upper end of its 95 % bootstrap interval."""
     reasons: list[str] = Field(default_factory=list)
+    """What decided the verdict, a sentence each."""
     baseline_score: float | None = None
+    """The baseline's mean score on the compared prompts, points of 100."""
     adapter_score: float | None = None
+    """The adapter's mean score on the compared prompts, points of 100."""
     num_prompts: int = 0
+    """Held-out prompts with a score on both sides."""
     length_ratio: float | None = None
+    """Mean length of the adapter's responses over the baseline's: 1 is the same."""
     dimensions: dict[str, float] = Field(default_factory=dict)
     """Mean change per dimension, points of 100."""
     canaries: CanaryStage = CanaryStage()
+    """Whether the judge that decided can be fooled."""
 
 
 class DeploymentStage(Record):
     version: str | None = None
+    """Version of the adapter in the registry, such as v1; None before deployment."""
     alias: Literal["champion", "candidate"] | None = None
+    """champion: what serves now; candidate: kept, not promoted. None before deployment."""
     path: str | None = None
+    """Folder of the deployed adapter."""
     serve: list[str] = Field(default_factory=list)
     """Command lines that serve the adapter."""
 
@@ -108,12 +144,19 @@ class Stages(Record):
     """Results per stage of the newest round; a stage not reached yet holds its defaults."""
 
     generation: GenerationStage = GenerationStage()
+    """Making training responses."""
     feedback: FeedbackStage = FeedbackStage()
+    """Judging them."""
     audit: AuditStage = AuditStage()
+    """What people's random sample says of the judges."""
     dataset: DatasetStage = DatasetStage()
+    """Selecting pairs."""
     training: TrainingStage = TrainingStage()
+    """Training the adapter."""
     evaluation: EvaluationStage = EvaluationStage()
+    """Comparing it with what the run started from."""
     deployment: DeploymentStage = DeploymentStage()
+    """Storing it as a version."""
 
 
 RunStatus = Literal["running", "waiting", "finished", "failed"]
@@ -123,10 +166,16 @@ class RunReport(Record):
     """`rlhf show --json` and the output of the pipeline graph."""
 
     run_id: str
+    """The run, as commands take it."""
     status: RunStatus
+    """running, waiting (for a person), finished or failed."""
     adapter_name: str
+    """Name that the run's adapter is deployed under."""
     round: int = 0
+    """Newest round, from 1; 0 before the first."""
     note: str = ""
     """One line for people: why the run waits, stopped early or failed."""
     stages: Stages = Stages()
+    """Figures of that round."""
     usage: Usage = Usage()
+    """Calls and tokens spent by the whole run."""

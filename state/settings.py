@@ -9,23 +9,31 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.endpoints import FUNCTION, Endpoint, default_base_url, default_key_env, parse_model
 from rlhf.state.errors import SettingsError
+from rlhf.state.field_docs import describe_fields
 
 GateMode = Literal["ask", "auto"]
 ReviewMode = Literal["uncertain", "all", "off"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=describe_fields)
 
 
 class _ModelSection(_Section):
     """Keys shared by the two sections that describe an endpoint."""
 
     model: str
+    """Which model: `local` (the embedded one), `openai/NAME`, `ollama/NAME` or `vllm/NAME`; for the
+    policy also `hf:PATH`, a folder with weights."""
     base_url: str | None = None
+    """Address of the server up to and including /v1; left out, the provider's own."""
     api_key_env: str | None = None
+    """Name of the environment variable that holds the key, never the key; left out, the provider's own
+    (OPENAI_API_KEY for `openai`, none for the others)."""
     concurrency: int = Field(8, ge=1, le=512)
+    """Requests under way at once."""
     timeout: float = Field(120.0, gt=0.0, le=3600.0)
+    """Seconds one request may take."""
 
     def _endpoint(self, where: str, temperature: float, max_tokens: int) -> Endpoint:
         provider, name = parse_model(self.model, where)
@@ -45,7 +53,9 @@ class PolicySettings(_ModelSection):
     """The model whose responses are judged and improved."""
 
     temperature: float = Field(0.8, ge=0.0, le=2.0)
+    """Sampling temperature. Above 0, or the responses to one prompt are alike and make no pair."""
     max_tokens: int = Field(512, ge=1, le=32_768)
+    """Longest response, in tokens."""
     adapter: str | None = None
     """NAME[@VERSION] of a deployed adapter or the folder of any PEFT adapter to start from."""
 
@@ -70,7 +80,9 @@ class JudgeSettings(_ModelSection):
     """The model that judges, and how much deterministic evidence weighs beside it."""
 
     temperature: float = Field(0.0, ge=0.0, le=2.0)
+    """Sampling temperature; 0 takes the likeliest token. With `samples` above 1 it should be above 0."""
     max_tokens: int = Field(700, ge=1, le=32_768)
+    """Longest verdict, in tokens; in the combined mode all five have to fit."""
     evidence_weight: float = Field(0.0, ge=0.0, le=1.0)
     """Share of a dimension's score that its graded checks carry; 0: checks only inform and cap."""
     mode: Literal["separate", "combined"] = "separate"
@@ -113,21 +125,30 @@ class PipelineSettings(_Section):
     num_synthetic_examples: int = Field(1000, ge=1)
     """Upper bound on training responses per round (prompts × variations); further prompts are left out."""
     num_variations_per_prompt: int = Field(5, ge=1, le=64)
+    """Responses to each training prompt; two at least make a pair possible."""
     num_held_out_variations: int = Field(2, ge=1, le=64)
     """Responses per held-out prompt and model when the adapter is evaluated."""
     held_out_fraction: float = Field(0.2, ge=0.0, lt=1.0)
+    """Share of the prompts that is set aside for the evaluation and never trained on; above 0, one prompt at least."""
     rounds: int = Field(1, ge=1, le=20)
+    """Rounds of generating, judging and training; each goes on from the adapter of the one before."""
     seed: int = Field(7, ge=0)
+    """Seed of everything drawn: held-out prompts, the audit sample, sampling, training and bootstrap."""
     output_dir: str = "models/adapters"
+    """Folder that adapters are deployed to, as NAME/VERSION/."""
     dataset_dir: str = "data/rlhf"
+    """Folder that preference datasets are written to: a JSONL file and its manifest each."""
 
 
 class AcceptanceSettings(_Section):
     """When a response is acceptable, chosen or rejected."""
 
     min_score_acceptable: float = Field(70.0, ge=0.0, le=100.0)
+    """Lowest overall score of an acceptable response, points of 100."""
     min_rating_chosen: int = Field(4, ge=1, le=5)
+    """Lowest rating (1–5) at which an acceptable response counts as chosen."""
     max_rating_rejected: int = Field(2, ge=1, le=5)
+    """Highest rating (1–5) of a rejected response; below min_rating_chosen."""
     weights: dict[str, float] | None = None
     """Weight per dimension, summing to 1; None: the rubric pack's own."""
 
@@ -161,19 +182,25 @@ class ReviewSettings(_Section):
     """Which responses a person sees."""
 
     mode: ReviewMode = "uncertain"
+    """uncertain: the audit sample and the responses the judges are unsure of; all: every response; off: none."""
     audit_fraction: float = Field(0.1, ge=0.0, le=1.0)
     """Random share of responses shown to a person whatever their score."""
     score_band: float = Field(5.0, ge=0.0, le=50.0)
     """Scores this close to min_score_acceptable are uncertain (points of 100)."""
     min_confidence: float = Field(0.5, ge=0.0, le=1.0)
+    """Responses the judges are less confident of than this go to a person; `rlhf calibrate` proves a value."""
 
 
 class DatasetSettings(_Section):
     """Which two responses to a prompt become a pair."""
 
     selection: Literal["threshold", "margin"] = "threshold"
+    """threshold: the chosen is rated min_rating_chosen or better, the rejected max_rating_rejected or
+    worse; margin: best against worst, min_margin points apart."""
     min_margin: float = Field(20.0, ge=0.0, le=100.0)
+    """Fewest points (of 100) between chosen and rejected; read by the margin selection alone."""
     pairs_per_prompt: int = Field(1, ge=1, le=16)
+    """Most pairs a prompt may give; no response is in two of them."""
     max_length: int = Field(2048, ge=16)
     """Tokens of prompt and response together; longer rows are dropped and counted."""
 
@@ -182,27 +209,39 @@ class TrainingSettings(_Section):
     """How the adapter learns."""
 
     base_model: str = "local"
+    """What learns: `local` (the embedded model), or the path of a folder with a model's weights."""
     method: Literal["dpo", "sft"] = "dpo"
+    """dpo: prefer the chosen to the rejected; sft: imitate the chosen."""
     epochs: float = Field(1.0, gt=0.0, le=100.0)
+    """Passes over the dataset."""
     learning_rate: float = Field(1e-4, gt=0.0, le=1.0)
+    """Peak learning rate of the adapter's weights."""
     beta: float = Field(0.1, gt=0.0, le=10.0)
+    """How strongly DPO holds on to the reference: the higher, the less the model moves. Not read by sft."""
     rank: int = Field(16, ge=1, le=512)
+    """Rank of a new adapter's LoRA matrices; one that goes on from another keeps that one's."""
     batch_size: int = Field(4, ge=1, le=4096)
+    """Pairs per optimizer step, over all devices."""
     launcher: Literal["python", "accelerate"] = "python"
+    """python: one process; accelerate: as `accelerate config` says, for several devices."""
 
 
 class GateSettings(_Section):
     """Whether a person approves training and deployment."""
 
     training: GateMode = "ask"
+    """ask: a person approves the dataset before it is trained on; auto: nobody is asked."""
     deployment: GateMode = "ask"
+    """ask: a person approves the adapter as champion; auto: champion on the verdict `ship`, else candidate."""
 
 
 class StorageSettings(_Section):
     """Where runs live: SQLAlchemy address of the ledger, SQLite address of the checkpoints."""
 
     ledger_url: str = "sqlite:///.rlhf/ledger.sqlite"
+    """SQLAlchemy address of the ledger: sqlite:///PATH or postgresql+psycopg://…"""
     checkpoint_url: str = "sqlite:///.rlhf/checkpoints.sqlite"
+    """sqlite:///PATH of the graph's checkpoints."""
 
     @field_validator("checkpoint_url")
     @classmethod
@@ -221,15 +260,25 @@ class Settings(_Section):
     """A whole recipe."""
 
     task_type: str = Field("general", pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    """Rubric pack for prompts that name none of their own."""
     policy: PolicySettings
+    """The model whose responses are judged and improved."""
     judge: JudgeSettings
+    """The model that judges."""
     pipeline: PipelineSettings = PipelineSettings()
+    """How many responses, how often, and where results go."""
     acceptance: AcceptanceSettings = AcceptanceSettings()
+    """When a response is acceptable, chosen or rejected."""
     review: ReviewSettings = ReviewSettings()
+    """Which responses a person sees."""
     dataset: DatasetSettings = DatasetSettings()
+    """Which two responses to a prompt become a pair."""
     training: TrainingSettings = TrainingSettings()
+    """How the adapter learns."""
     gates: GateSettings = GateSettings()
+    """Whether a person approves training and deployment."""
     storage: StorageSettings = StorageSettings()
+    """Where runs live."""
 
     def replace(self, changes: Mapping[str, Any], where: str) -> "Settings":
         """A copy with `changes` ({section: {key: value}} or {key: value}) applied and checked anew.

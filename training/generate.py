@@ -34,33 +34,49 @@ class GenerateTask(_Record):
     """One response to make: variation `variation` to the prompt with this id."""
 
     id: str
+    """Whatever tells the prompts apart."""
     prompt: str
+    """What is asked."""
     variation: int = Field(ge=0)
+    """Number of this response among those to the prompt, from 0."""
 
 
 class GenerateJob(_Record):
     """What to generate. `model` is "local", "hf:PATH" or PATH; a temperature of 0 takes the likeliest token."""
 
     model: str
+    """`local`, `hf:PATH` or PATH."""
     adapter: str | None = None
+    """Folder of a PEFT adapter on top of it; None for none."""
     tasks: list[GenerateTask]
+    """Responses to make."""
     temperature: float = Field(0.8, ge=0.0, le=2.0)
+    """Sampling temperature; 0 takes the likeliest token."""
     max_new_tokens: int = Field(96, ge=1)
+    """Longest response, in tokens."""
     seed: int = 0
+    """Seed of the sampling."""
     batch_size: int = Field(64, ge=1)
+    """Responses made at once."""
 
 
 class GeneratedRow(_Record):
     """One response, or in `error` why there is none. Tokens are counted without padding and end marks."""
 
     id: str
+    """The task's id."""
     variation: int
+    """The task's variation."""
     text: str = ""
+    """The response; empty if it failed."""
     finish_reason: str = "stop"
     """"stop": the model ended; "length": max_new_tokens cut it off; "failed": there is no text."""
     error: str | None = None
+    """Why there is none; None where there is."""
     input_tokens: int = 0
+    """Tokens of the prompt."""
     output_tokens: int = 0
+    """Tokens of the response."""
 
 
 def read_rows(result: dict[str, Any]) -> list[GeneratedRow]:

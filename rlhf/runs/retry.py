@@ -25,17 +25,22 @@ class StillFailed(Record):
     """One thing that was asked again in vain."""
 
     prompt_id: str
+    """Key of the prompt in the ledger."""
     response_id: str | None
     """None: the response itself could not be made."""
     dimension: str | None
+    """Dimension without a verdict; None: the response itself could not be made."""
     failure: FailureKind | None
+    """Kind of the verdict's failure; None where that is not known."""
     reason: str
+    """The failure in one line for people."""
 
 
 class Retried(Record):
     """What became of what had failed in a run."""
 
     run_id: str
+    """The run."""
     num_verdicts: int = 0
     """Failed verdicts that were asked for again, or found in the ledger because another run had them."""
     num_scored: int = 0
@@ -53,6 +58,7 @@ class Retried(Record):
     coverage_before: float | None
     """Mean coverage of the run's feedback, held-out responses included; None without any."""
     coverage_after: float | None
+    """The same after the retry."""
     usage: Usage
     """What the retry cost; it is in the run's usage too."""
 

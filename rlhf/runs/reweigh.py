@@ -32,16 +32,23 @@ class Reweighed(Record):
     run_id: str
     """The new run."""
     base_run_id: str
+    """The run it was derived from."""
     base_round: int
+    """The round of that run whose responses it has."""
     changes: dict[str, Any]
     """`section.key` → new value."""
     num_responses: int
+    """Judged training responses."""
     num_calls: int = 0
     """Model calls that were made: none."""
     mean_score_before: float | None
+    """Mean overall score in the base run, points of 100; None without any."""
     mean_score_after: float | None
+    """Mean overall score now."""
     ratings_up: int
+    """Responses with a higher rating now."""
     ratings_down: int
+    """Responses with a lower rating now."""
     newly_accepted: list[str]
     """Keys of the responses that are acceptable now and were not."""
     newly_rejected: list[str]
@@ -49,13 +56,19 @@ class Reweighed(Record):
     review_before: int
     """Responses that wait for a person in the base run."""
     review_after: int
+    """Responses that wait for a person now."""
     review_added: list[str]
+    """Keys of those that did not wait before."""
     review_removed: list[str]
+    """Keys of those that no longer wait."""
     pairs_kept: int
+    """Pairs that both runs have."""
     pairs_new: list[str]
     """Pairs as CHOSEN_KEY:REJECTED_KEY."""
     pairs_gone: list[str]
+    """Pairs of the base run that are none any more, as CHOSEN_KEY:REJECTED_KEY."""
     dataset: DatasetStage
+    """The new run's dataset."""
     notes: list[str]
     """What a reader must know: no pair was left, evidence was read anew, a rubric has changed."""
 

@@ -41,17 +41,23 @@ class PairAgreement(Record):
     """Agreement on pairs. Baselines are over the pairs that were judged, so that figures compare."""
 
     overall: PairFigures
+    """By the scores as they are used."""
     without_calibration: PairFigures | None = None
     """By the raw scores; None where no map was applied."""
     orders: OrderFigures | None = None
+    """What showing the two the other way round changes; None where `order_note` says why."""
     order_note: str
+    """What is known about the order."""
     dimensions: dict[str, PairFigures] = Field(default_factory=dict)
     """What each dimension's score alone would have chosen."""
     categories: dict[str, PairFigures] = Field(default_factory=dict)
+    """By the labels' category."""
     length_matched: PairFigures
+    """On the pairs whose responses are of like length."""
     length_matched_longer: PairFigures
     """The longer response on the same subset."""
     baselines: dict[str, PairFigures]
+    """What simple rules would have chosen, by the rule's name."""
     human: HumanCeiling | None = None
     """None where the labels carry no votes."""
 
@@ -60,9 +66,13 @@ class ScoreAgreement(Record):
     """Agreement with absolute scores, both on 0–100."""
 
     overall: ScoreFigures
+    """By the scores as they are used."""
     without_calibration: ScoreFigures | None = None
+    """By the raw scores; None where no map was applied."""
     dimensions: dict[str, ScoreFigures] = Field(default_factory=dict)
+    """By dimension, each against the same labels."""
     categories: dict[str, ScoreFigures] = Field(default_factory=dict)
+    """By the labels' category."""
     mean_for_all: float | None = None
     """Mean distance, points, if every response got the mean of people's scores."""
     length: Correlation | None = None
@@ -75,12 +85,17 @@ class LabelAgreement(Record):
     source: str
     """The judge's model, or the file of verdicts."""
     task_types: list[str]
+    """Rubric packs that the responses were judged by."""
     num_labels: int
+    """Labels in the file."""
     num_failed: int
     """Labels without a verdict: they count in no other figure."""
     pairs: PairAgreement | None = None
+    """Set where the labels are choices."""
     scores: ScoreAgreement | None = None
+    """Set where the labels are scores."""
     notes: list[str] = Field(default_factory=list)
+    """What a reader must know about the figures."""
 
 
 def agreement_on(

@@ -26,6 +26,7 @@ class MarginRow(Record):
     """Pairs whose scores differ by at least `margin` points."""
 
     margin: float
+    """Points of 100."""
     kept: float
     """Share of all pairs with scores."""
     accuracy: Share | None
@@ -38,10 +39,13 @@ class CalibrationReport(Record):
     calibrations: list[Calibration]
     """One per task type."""
     stored: bool
+    """Whether the calibrations were kept in the ledger."""
     num_labels: int
+    """Labels in the file."""
     num_failed: int
     """Labels with a response that no judge could score."""
     margins: list[MarginRow]
+    """One row per margin, the lowest first."""
     min_margin: Certificate | None
     """Its threshold is the recommended dataset.min_margin; None where no two responses can be compared."""
     min_confidence: Certificate | None

@@ -16,8 +16,11 @@ class Change(Record):
     """A mean paired difference, B − A, in points of 100, with its 95 % bootstrap interval."""
 
     delta: float
+    """The mean difference."""
     ci_low: float
+    """Lower end of the interval."""
     ci_high: float
+    """Upper end of the interval."""
 
 
 class VersionComparison(Record):
@@ -30,11 +33,15 @@ class VersionComparison(Record):
     winner: str
     """Name of the winner; "tie" unless the interval of `score_delta` excludes zero."""
     first_score: float | None = Field(None, ge=0.0, le=100.0)
+    """Mean overall score of A, points of 100."""
     second_score: float | None = Field(None, ge=0.0, le=100.0)
+    """Mean overall score of B, points of 100."""
     score_delta: float | None = None
     """Mean paired difference of the overall score, B − A, points of 100."""
     ci_low: float | None = None
+    """Lower end of the 95 % bootstrap interval of `score_delta`."""
     ci_high: float | None = None
+    """Upper end of it."""
     rating_delta: float | None = None
     """Mean paired difference of the rating, B − A, stars."""
     win_rate: float | None = Field(None, ge=0.0, le=1.0)
@@ -48,6 +55,7 @@ class VersionComparison(Record):
     coverage: float = Field(0.0, ge=0.0, le=1.0)
     """`num_prompts` over all prompts of either side."""
     dimensions: dict[str, Change] = Field(default_factory=dict)
+    """The same per dimension."""
     reasons: list[str] = Field(default_factory=list)
     """What decided, and what to mind."""
 

@@ -23,13 +23,19 @@ class PairLabel(Record):
     """People's choice between two responses to one prompt."""
 
     id: str
+    """The label's own id, or its place in the file."""
     prompt: PromptRow
+    """What both responses answer."""
     response_a: str
+    """The response called a."""
     response_b: str
+    """The response called b."""
     label: Choice
+    """What people prefer: a, b or tie."""
     votes: tuple[Choice, ...] = ()
     """What each person said; empty if that is not known."""
     category: str = ""
+    """Group that figures are also given for; empty for none."""
     criterion: str = ""
     """What people were asked about; if it names a dimension, the label is about that dimension alone."""
 
@@ -43,13 +49,21 @@ class ScoreLabel(Record):
     """People's score of one response on a scale of their own."""
 
     id: str
+    """The label's own id, or its place in the file."""
     prompt: PromptRow
+    """What the response answers."""
     response: str
+    """What was scored."""
     score: float
+    """People's score, on a scale from `low` to `high`."""
     low: float
+    """Lowest score of that scale."""
     high: float
+    """Highest score of that scale."""
     category: str = ""
+    """Group that figures are also given for; empty for none."""
     criterion: str = ""
+    """What people were asked about; if it names a dimension, the label is about that dimension alone."""
 
     @property
     def responses(self) -> tuple[str, ...]:

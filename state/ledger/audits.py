@@ -12,12 +12,17 @@ class Audited(NamedTuple):
     """A judged response with a person's answer to it; the last two are None where there is no answer."""
 
     response_key: str
+    """Key of the response."""
     score: float | None
+    """Overall score, points of 100; None if no dimension was scored."""
     acceptable: bool
+    """Whether the judges accept it."""
     reasons: list[str]
     """Why a person should see it; empty if nobody has to."""
     decision: str | None
+    """approve, reject or edit; None without an answer."""
     rating: int | None
+    """1–5 stars with `edit`; else None."""
 
 
 def audited(database: Database, run_id: str, round: int) -> list[Audited]:

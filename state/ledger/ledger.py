@@ -37,13 +37,21 @@ class RunRow:
     """A run as the ledger knows it."""
 
     run_id: str
+    """The run, as commands take it."""
     adapter_name: str
+    """Name that its adapter is deployed under."""
     settings: Settings
+    """The recipe it was started with."""
     source: str
+    """Where its prompts come from: a file, `prompts` for rows given in Python, `api` for a run that a server has."""
     status: RunStatus
+    """running, waiting, finished or failed."""
     note: str
+    """One line for people: why it waits, stopped early or failed."""
     round: int
+    """Newest round, from 1; 0 before the first."""
     created_at: datetime
+    """When it was registered."""
 
 
 class Ledger:

@@ -15,28 +15,39 @@ class MadeBy(NamedTuple):
     """A run that holds a response, and what made it there."""
 
     run_id: str
+    """The run."""
     policy: str
     """policy: a training response; baseline, adapter: responses to held-out prompts."""
     round: int
+    """Round it was made in."""
     variation: int
+    """Number among the responses to its prompt, from 0."""
 
 
 class Asked(NamedTuple):
     """A verdict, when it was reached, and the run that asked for it (None: a single judgement)."""
 
     verdict: Verdict
+    """What was answered."""
     created_at: datetime
+    """When, in UTC."""
     asked_by: str | None
+    """The run that asked; None: a single judgement."""
 
 
 class PairRow(NamedTuple):
     """A pair as a run selected it; `margin` in points."""
 
     run_id: str
+    """The run."""
     round: int
+    """Round it was selected in."""
     chosen_key: str
+    """Key of the chosen response."""
     rejected_key: str
+    """Key of the rejected response."""
     margin: float
+    """Score of the chosen minus score of the rejected, points of 100."""
 
 
 class Origins:

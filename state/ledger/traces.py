@@ -14,9 +14,11 @@ class Trace(Record):
     """A run of the judge graph as LangSmith has it."""
 
     trace_id: str
+    """The whole trace in LangSmith."""
     trace_run_id: str
     """The judge graph's run within the trace; the same as the trace's id for a single judgement."""
     project: str
+    """LangSmith project that it is in."""
     created_at: Moment | None = None
     """When it was kept; set by the ledger."""
 

@@ -25,10 +25,15 @@ class Kept(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     overall_score: float | None
+    """Points of 100; None if no dimension was scored."""
     rating: int | None
+    """1–5 stars; None without a score."""
     is_acceptable: bool
+    """Whether it was acceptable."""
     needs_review: bool
+    """Whether a person should see it."""
     dimensions: dict[str, DimensionFeedback]
+    """By dimension."""
 
 
 @dataclass
@@ -40,17 +45,22 @@ class Material:
     baseline: list[str]
     """Keys of the held-out responses that an adapter of this round is compared with."""
     responses: dict[str, ResponseRow]
+    """Texts, with their prompts."""
     feedback: dict[str, Kept]
+    """What the run's feedback says."""
     verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     """By response key and dimension; of several to one question a scored one, and of these the newest."""
     pairs: set[tuple[str, str]] = field(default_factory=set)
+    """Chosen and rejected key of the pairs that the round selected."""
 
 
 class Derivation(Record):
     """Where a run comes from that was derived from another."""
 
     run_id: str
+    """The derived run."""
     base_run_id: str
+    """The run it was derived from."""
     base_round: int
     """The round of the base run whose responses are this run's first round."""
     changes: dict[str, Any]
@@ -62,12 +72,19 @@ class NewVersion:
     """A run to be written: everything that is not shared with its base."""
 
     version: Derivation
+    """What it is derived from."""
     settings: Settings
+    """Its whole recipe."""
     note: str
+    """One line for people about where it comes from."""
     feedback: Mapping[str, Feedback]
+    """Derived anew, by response key."""
     reviews: Sequence[Review]
+    """People's answers, taken over."""
     pairs: Iterable[tuple[str, str, float]]
+    """Chosen key, rejected key and margin in points."""
     dataset: DatasetStage
+    """What was written of them."""
     calibrations: Mapping[str, str | None]
     """Key of the calibration in use (None: none) by the key of the judge's version."""
 

@@ -16,9 +16,11 @@ class Step(Record):
     """What was measured on the labels at or above one threshold."""
 
     threshold: float
+    """Lowest value among them: the threshold tried."""
     number: int
     """Labels at or above it."""
     agreement: float
+    """Share of them on which judges and people agree, 0–1."""
     proved: float
     """Lower Clopper–Pearson bound of the agreement at CERTAINTY."""
     kept: float
@@ -29,15 +31,21 @@ class Certificate(Record):
     """The lowest threshold from which on the wanted agreement is proved, and the steps that led there."""
 
     wanted: float
+    """Agreement to be proved, 0–1."""
     threshold: float | None
     """None if even the strictest threshold with enough labels is not proved."""
     agreement: float | None = None
+    """Measured at the threshold; None without one."""
     proved: float | None = None
+    """Lower bound of the agreement at the threshold; None without one."""
     kept: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of all labels at or above the threshold; 0 without one."""
     num_labels: int = 0
+    """Labels at or above the threshold; 0 without one."""
     steps: list[Step] = Field(default_factory=list)
     """Strictest first; the last one is where proof ended, if it ended before the last label."""
     note: str = ""
+    """Why there is no threshold; empty if there is one."""
 
 
 def upper_bound(errors: int, number: int, certainty: float = CERTAINTY) -> float:

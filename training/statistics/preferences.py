@@ -22,15 +22,20 @@ class Share(Record):
     """A share of `number` rows with its 95 % Wilson interval."""
 
     value: float = Field(ge=0.0, le=1.0)
+    """The share."""
     low: float = Field(ge=0.0, le=1.0)
+    """Lower end of the interval."""
     high: float = Field(ge=0.0, le=1.0)
+    """Upper end of the interval."""
     number: int = Field(ge=1)
+    """Rows it is a share of."""
 
 
 class PairFigures(Record):
     """Choices against people's labels on the same pairs. A figure without any row behind it is None."""
 
     num_labels: int
+    """Pairs with a label."""
     num_judged: int
     """Pairs with a choice; the others failed and count in no figure but this one."""
     accuracy: Share | None = None
@@ -52,6 +57,7 @@ class OrderFigures(Record):
     """Choices made in both orders of the two responses."""
 
     num_pairs: int
+    """Pairs with a choice in both orders."""
     consistent: float
     """Share of pairs with the same choice in both orders."""
     first_share: float | None
@@ -68,6 +74,7 @@ class HumanCeiling(Record):
     accuracy: float
     """Share of the votes that are what most of the others say; votes against an even split or a tie are left out."""
     num_votes: int
+    """Votes that the accuracy is about."""
     accuracy_with_splits: float
     """The same with even splits counted half."""
 

@@ -18,26 +18,37 @@ class Correlation(Record):
     """A correlation with its 95 % interval by Fisher's transformation."""
 
     value: float = Field(ge=-1.0, le=1.0)
+    """The correlation."""
     low: float = Field(ge=-1.0, le=1.0)
+    """Lower end of the interval."""
     high: float = Field(ge=-1.0, le=1.0)
+    """Upper end of the interval."""
 
 
 class Distance(Record):
     """A mean absolute distance in points of 100 with its 95 % bootstrap interval."""
 
     value: float = Field(ge=0.0)
+    """The mean distance."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
 
 
 class ScoreFigures(Record):
     """Scores against people's on the same responses, both 0–100. A figure that cannot be had is None."""
 
     num_labels: int
+    """Responses with a label."""
     num_judged: int
+    """Those with a score: all other figures are about them."""
     spearman: Correlation | None = None
+    """Rank correlation."""
     pearson: Correlation | None = None
+    """Linear correlation."""
     mae: Distance | None = None
+    """Mean absolute distance, points of 100."""
     bias: float | None = None
     """Mean of judges minus people, points: above zero the judges are kinder."""
     weighted_kappa: float | None = None
