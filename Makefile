@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format serve benchmarks clean
+.PHONY: help setup run test lint format docs serve benchmarks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(READY) ## Check style, types and the direction of imports
 format: $(READY) ## Bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Write anew what the documentation repeats of the code
+	$(BIN)/python -m docs.generate
 
 serve: $(READY) ## Serve both graphs for Studio and the SDK on 127.0.0.1
 	$(BIN)/rlhf serve

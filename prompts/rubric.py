@@ -79,7 +79,7 @@ class DimensionRubric(_Frozen):
     """
 
     weight: float | None = Field(default=None, gt=0, le=1, strict=True)
-    """Weight in the overall score; left out in all dimensions, the default weights count."""
+    """Weight in the overall score, 0–1; left out, the dimension's default."""
     question: Line
     """What the judge is asked."""
     levels: dict[int, Line]

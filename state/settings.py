@@ -150,7 +150,7 @@ class AcceptanceSettings(_Section):
     max_rating_rejected: int = Field(2, ge=1, le=5)
     """Highest rating (1–5) of a rejected response; below min_rating_chosen."""
     weights: dict[str, float] | None = None
-    """Weight per dimension, summing to 1; None: the rubric pack's own."""
+    """Weight per dimension, all five, summing to 1; left out, the rubric pack's own."""
 
     @field_validator("weights")
     @classmethod
@@ -209,7 +209,7 @@ class TrainingSettings(_Section):
     """How the adapter learns."""
 
     base_model: str = "local"
-    """What learns: `local` (the embedded model), or the path of a folder with a model's weights."""
+    """What learns: `local` (the embedded model), or `PATH` or `hf:PATH`, a folder with a model's weights."""
     method: Literal["dpo", "sft"] = "dpo"
     """dpo: prefer the chosen to the rejected; sft: imitate the chosen."""
     epochs: float = Field(1.0, gt=0.0, le=100.0)

@@ -43,7 +43,7 @@ class RunRow:
     settings: Settings
     """The recipe it was started with."""
     source: str
-    """Where its prompts come from: a file, `prompts` for rows given in Python, `api` for a run that a server has."""
+    """Where its prompts come from: a file, `python` for rows given there, `api` for a run that a server has."""
     status: RunStatus
     """running, waiting, finished or failed."""
     note: str
