@@ -51,7 +51,8 @@ def serve(
         environment["RLHF_RECIPE"] = str(Path(recipe).absolute()) if Path(recipe).exists() else recipe
     say(f"Serving on http://127.0.0.1:{port}; runs are kept in {settings.storage.checkpoint_path.parent}.")
     say(f"Prometheus finds metrics at http://127.0.0.1:{port}/metrics.")
-    command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
+    # -P: what lies in this folder is imported neither for the server's own packages nor for ours.
+    command = [sys.executable, "-P", "-m", "langgraph_cli", "dev", "--config", str(config)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-browser", "--no-reload"]
     command += ["--n-jobs-per-worker", str(jobs)]
     os.execve(sys.executable, command, environment)

@@ -244,7 +244,7 @@ class Server:
         """Start it and wait until it answers."""
         config = json.loads((ROOT / "langgraph.json").read_text(encoding="utf-8"))
         (workplace.folder / "langgraph.json").write_text(json.dumps(config), encoding="utf-8")
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", "langgraph.json"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--no-browser", "--no-reload"]
         with (workplace.folder / "server.log").open("a", encoding="utf-8") as log:
@@ -284,7 +284,8 @@ class Server:
         return (self.workplace.folder / "server.log").read_text(encoding="utf-8")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

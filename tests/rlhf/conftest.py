@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.rlhf.installed import built_wheel, copied_source, unpacked
 from tests.scripted_endpoint import ScriptedEndpoint, plan
 from tests.training.conftest import tiny_model
 
@@ -70,3 +71,21 @@ def recipe(workplace: Path, endpoint: ScriptedEndpoint, tiny_model: Path) -> Pat
         f'[training]\nbase_model = "{tiny_model}"\nrank = 4\n'
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the package is built from."""
+    return copied_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def wheel(source: Path) -> Path:
+    """The built wheel."""
+    return built_wheel(source)
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content, unpacked as an installer would."""
+    return unpacked(wheel, tmp_path_factory.mktemp("installed"))
