@@ -11,6 +11,7 @@ import httpx
 from crewai import Agent, Crew, Process, Task
 from pydantic import PrivateAttr
 
+from rlhf.nodes.crews.crewai_internals import without_output_log
 from rlhf.nodes.crews.llm import Dialects, EndpointLLM
 from rlhf.nodes.crews.readings import Reading, Readings, Unreadable, scored
 from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, failed_reply
@@ -73,16 +74,6 @@ def _reply(samples: Sequence[Reading | Unreadable], request: JudgeRequest) -> Ju
     return scored([each for each in samples if isinstance(each, Reading)])
 
 
-class _NoLog:
-    """Stands in for CrewAI's log of task outputs: three SQLite commits under a file lock per judgement."""
-
-    def reset(self) -> None: ...
-
-    def update(self, task_index: int, log: dict[str, Any]) -> None: ...
-
-    def load(self) -> None: ...
-
-
 class JudgeCrew:
     """A warm crew for one persona, endpoint and dimension (or all of them). Never kick it off twice at once."""
 
@@ -114,7 +105,7 @@ class JudgeCrew:
             memory=False,
             cache=False,
         )
-        self._crew._task_output_handler = _NoLog()
+        without_output_log(self._crew)
 
     async def judge(self, request: JudgeRequest) -> Attempt:
         """Kick the crew off on one request."""

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import httpx
 from crewai import BaseLLM
 from pydantic import PrivateAttr
 
+from rlhf.nodes.crews.crewai_internals import not_retried
 from rlhf.nodes.crews.readings import (
     Reading,
     Readings,
@@ -57,12 +58,6 @@ class Dialects:
         self._known[endpoint.model, endpoint.base_url] = dialect
 
 
-def _not_retried_by_crewai(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a call so that BaseLLM does not wrap it in its own rate-limit retries: the pool owns those."""
-    method._crewai_rate_limit_wrapped = True  # type: ignore[attr-defined]
-    return method
-
-
 class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by the type checker
     """One endpoint. Serves one request at a time: `prepare` sets what is asked, `spent` counts it."""
 
@@ -100,7 +95,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         """Tokens; CrewAI must never summarise what a judge reads, so the server alone sets the limit."""
         return 1_000_000
 
-    @_not_retried_by_crewai
+    @not_retried
     async def acall(
         self,
         messages: str | Messages,
@@ -117,7 +112,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         """
         return await self._ask(self._client, messages, response_model)
 
-    @_not_retried_by_crewai
+    @not_retried
     def call(
         self,
         messages: str | Messages,

@@ -5,8 +5,8 @@ wait for. When the endpoint cannot be reached, refuses the key or does not answe
 traces silently away for a while, so that the client neither retries nor logs.
 """
 
-import concurrent.futures.thread  # noqa: F401  # its end is registered before ours, so that ours comes first
 import functools
+import io
 import logging
 import os
 import threading
@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+from rlhf.nodes.tracing.langsmith_internals import Anonymizer
 from rlhf.nodes.tracing.redaction import error_without_texts, redacted
+from rlhf.nodes.tracing.threading_internals import at_the_end
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -67,9 +69,6 @@ def place(url: str | None = None, key: str | None = None, *, hide_texts: bool = 
         hide_texts or (variable("HIDE_INPUTS") or "").lower() == "true",
         hide_texts or (variable("HIDE_OUTPUTS") or "").lower() == "true",
     )
-
-
-Anonymizer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @functools.lru_cache(maxsize=16)
@@ -199,8 +198,8 @@ _ended: list[float] = []
 
 @functools.cache
 def _watch_for_the_end() -> None:
-    # Not atexit: that comes after all threads were waited for, and they may be the ones that wait for LangSmith.
-    threading._register_atexit(lambda: _ended.append(time.monotonic()))  # type: ignore[attr-defined]
+    # Before threads are waited for: they may be the ones that wait for LangSmith.
+    at_the_end(lambda: _ended.append(time.monotonic()))
 
 
 def _left() -> float:
@@ -212,5 +211,5 @@ def _silent(traces: bool) -> requests.Response:
     """What the client takes for success."""
     answer = requests.Response()
     answer.status_code = 202 if traces else 200
-    answer._content = b"{}" if traces else _ASSUMED
+    answer.raw = io.BytesIO(b"{}" if traces else _ASSUMED)
     return answer

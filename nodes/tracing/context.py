@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rlhf.nodes.tracing.client import Place, Session, place, tracing_client, variable
+from rlhf.nodes.tracing.langsmith_internals import anonymizer_of, hides_inputs, hides_outputs
 from rlhf.nodes.tracing.redaction import protect
 from rlhf.state.settings import Settings
 
@@ -55,7 +56,7 @@ def tracing_to(
     if isinstance(to, Place | None):
         client = tracing_client(there)
     else:
-        client = to if _is_ours(to) else tracing_client(there, to._anonymizer)
+        client = to if _is_ours(to) else tracing_client(there, anonymizer_of(to))
     with tracing_context(enabled=True, client=client, project_name=project or _project()):
         yield client
 
@@ -137,8 +138,8 @@ def _place_of(client: "Client | None") -> Place:
     there = place(client.api_url, client.api_key)
     # A function that hides parts of them would not be asked beside ours: all of them are hidden.
     return there._replace(
-        hide_inputs=there.hide_inputs or client._hide_inputs is not False,
-        hide_outputs=there.hide_outputs or client._hide_outputs is not False,
+        hide_inputs=there.hide_inputs or hides_inputs(client),
+        hide_outputs=there.hide_outputs or hides_outputs(client),
     )
 
 

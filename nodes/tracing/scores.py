@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlhf.nodes.tracing.client import Session
+from rlhf.nodes.tracing.langsmith_internals import hides_outputs
 from rlhf.nodes.tracing.redaction import redacted
 from rlhf.nodes.tracing.spans import graph_run
 from rlhf.state.records import Feedback, Review
@@ -92,7 +93,7 @@ def _send_feedback(
     client, session = run.client, run.client.session
     if not isinstance(session, Session):
         return
-    comment = "" if client._hide_outputs else comment
+    comment = "" if hides_outputs(client) else comment
 
     def send() -> None:
         if session.shut:

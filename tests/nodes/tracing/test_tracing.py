@@ -333,7 +333,7 @@ import time
 import langsmith
 from rlhf.nodes.services import Services
 from rlhf.nodes.tracing.context import traced
-from rlhf.state.settings import load_recipe
+from rlhf.state.recipe import load_recipe
 
 with traced(load_recipe("local"), dict), langsmith.trace("work", inputs={"prompt": "p"}):
     pass
