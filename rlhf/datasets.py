@@ -8,9 +8,10 @@ from typing import Any
 from rlhf.client import waited
 from rlhf.feedback import SyntheticFeedbackGenerator
 from rlhf.nodes.concurrency import in_thread
-from rlhf.pipeline import ASK_NOBODY, InferenceFunction, Prompts, rows_of, source_of, with_function
+from rlhf.pipeline import InferenceFunction, Prompts, rows_of, source_of, with_function
 from rlhf.progress import live_progress
 from rlhf.runs.drive import advance, register
+from rlhf.state.choices import ASK_NOBODY
 from rlhf.state.errors import InputError
 from rlhf.state.recipe import choose_recipe
 from rlhf.state.records import Record

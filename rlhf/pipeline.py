@@ -14,6 +14,7 @@ from rlhf.nodes.tracing.context import tracing_to
 from rlhf.progress import live_progress
 from rlhf.runs.decisions import checked_decisions
 from rlhf.runs.drive import Answers, Outcome, Pending, advance, register
+from rlhf.state.choices import ASK_NOBODY, PLACES, by_section
 from rlhf.state.endpoints import FUNCTION
 from rlhf.state.errors import InputError
 from rlhf.state.files.prompts import parse_rows, read_prompts
@@ -65,23 +66,8 @@ class PipelineConfig(BaseModel):
 
     def changes(self) -> dict[str, dict[str, Any]]:
         """What is given, as keys of a recipe."""
-        places = {
-            "pipeline": (
-                "num_synthetic_examples",
-                "num_variations_per_prompt",
-                "output_dir",
-                "dataset_dir",
-                "seed",
-            ),
-            "acceptance": ("min_rating_chosen", "max_rating_rejected", "min_score_acceptable"),
-        }
-        given = self.model_dump(mode="json", exclude_none=True)
-        found = {
-            section: {key: given[key] for key in keys if key in given} for section, keys in places.items()
-        }
-        if self.start_from is not None:
-            found["policy"] = {"adapter": self.start_from}
-        return {section: keys for section, keys in found.items() if keys}
+        given = self.model_dump(mode="json")
+        return by_section({name: value for name, value in given.items() if name in PLACES})
 
 
 class AutomatedRLHFPipeline(Client):
@@ -181,13 +167,6 @@ class AutomatedRLHFPipeline(Client):
     async def _advanced(self, run_id: str, answers: Answers | None, progress: bool) -> Outcome:
         with live_progress(shown=progress) as follow:
             return await advance(self.services, run_id, follow, answers)
-
-
-ASK_NOBODY: Mapping[str, Any] = {
-    "gates": {"training": "auto", "deployment": "auto"},
-    "review": {"mode": "off"},
-}
-"""Settings of a run that goes from end to end by itself."""
 
 
 def with_function(settings: Settings, concurrency: int) -> Settings:

@@ -1,7 +1,8 @@
 """What answers prompts, described by data: provider, model, address, the name of the key's variable."""
 
 import os
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,12 +14,20 @@ Provider = Literal["local", "hf", "function", "openai", "ollama", "vllm"]
 FUNCTION = "function"
 """The policy of a run whose responses come from a Python function that its caller gives."""
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine that no other machine answers to."""
+
 _DEFAULT_BASE_URL: dict[str, str] = {
     "openai": "https://api.openai.com/v1",
     "ollama": "http://127.0.0.1:11434/v1",
     "vllm": "http://127.0.0.1:8000/v1",
 }
 _DEFAULT_KEY_ENV: dict[str, str] = {"openai": "OPENAI_API_KEY"}
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether the address is on loopback: no key need travel there, and no proxy stands between."""
+    return urlsplit(url).hostname in LOOPBACK
 
 
 class Endpoint(BaseModel):

@@ -1,5 +1,10 @@
 """The errors people see: one class per phase, each a plain line that names the way out."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class RlhfError(RuntimeError):
     """Base of every expected error; its text is meant for people and holds no secret.
@@ -52,3 +57,14 @@ class EvaluationError(RlhfError):
 
 class DeploymentError(RlhfError):
     """An adapter could not be stored, promoted or rolled back."""
+
+
+def first_mistake(error: "ValidationError", whole: str = "") -> str:
+    """The first thing wrong with data from outside, as "key: what"; `whole` names data that is wrong as a whole.
+
+    Tells no value: what was given may be a secret.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(map(str, first["loc"])) or whole
+    what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    return f"{key}: {what}" if key else what

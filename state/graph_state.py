@@ -4,12 +4,13 @@ import operator
 from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels import EphemeralValue
-from pydantic import BaseModel, ConfigDict, with_config
+from pydantic import BaseModel, ConfigDict, ValidationError, with_config
 
 # Pydantic, which derives the JSON schemas Studio shows, needs this TypedDict before Python 3.12.
 from typing_extensions import TypedDict
 
-from rlhf.state.errors import SettingsError
+from rlhf.state.choices import by_section
+from rlhf.state.errors import SettingsError, first_mistake
 from rlhf.state.field_docs import describe_fields
 from rlhf.state.settings import GateMode, ReviewMode, Settings
 
@@ -50,26 +51,7 @@ class RunContext(BaseModel):
 
     def applied_to(self, settings: Settings) -> Settings:
         """The operator's settings with the client's choices; SettingsError names the wrong one."""
-        places = {
-            "weights": "acceptance.weights",
-            "min_score_acceptable": "acceptance.min_score_acceptable",
-            "min_rating_chosen": "acceptance.min_rating_chosen",
-            "max_rating_rejected": "acceptance.max_rating_rejected",
-            "selection": "dataset.selection",
-            "min_margin": "dataset.min_margin",
-            "review": "review.mode",
-            "audit_fraction": "review.audit_fraction",
-            "rounds": "pipeline.rounds",
-            "training_gate": "gates.training",
-            "deployment_gate": "gates.deployment",
-        }
-        changes: dict[str, Any] = {}
-        for name, value in self.model_dump(exclude_none=True).items():
-            section, _, key = places.get(name, name).partition(".")
-            if key:
-                changes.setdefault(section, {})[key] = value
-            else:
-                changes[section] = value
+        changes = by_section(self.model_dump())
         return settings.replace(changes, "context") if changes else settings
 
 
@@ -79,17 +61,8 @@ def as_context(value: object) -> RunContext:
         return value
     try:
         return RunContext.model_validate(value or {})
-    except ValueError as error:
-        raise SettingsError(f"context: {_first_complaint(error)}") from error
-
-
-def _first_complaint(error: ValueError) -> str:
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
-    return str(error)
+    except ValidationError as error:
+        raise SettingsError(f"context: {first_mistake(error, 'the context')}.") from error
 
 
 def one_of(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:

@@ -110,6 +110,10 @@ class Usage(Record):
         ]
 
 
+Choice = Literal["a", "b", "tie"]
+"""Which of two responses is better."""
+
+
 class FailureKind(StrEnum):
     """Why a judgement failed."""
 

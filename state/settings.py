@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.endpoints import FUNCTION, Endpoint, default_base_url, default_key_env, parse_model
-from rlhf.state.errors import SettingsError
+from rlhf.state.errors import SettingsError, first_mistake
 from rlhf.state.field_docs import describe_fields
 
 GateMode = Literal["ask", "auto"]
@@ -300,9 +300,4 @@ def validated(table: Mapping[str, Any], where: str) -> Settings:
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the recipe"
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "unknown key"
-        raise SettingsError(f"{where}: {key}: {message}.") from error
+        raise SettingsError(f"{where}: {first_mistake(error, 'the recipe')}.") from error

@@ -5,12 +5,10 @@ fails where one of them is gone.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
+from typing import Any
 
 
-def not_retried(method: _Method) -> _Method:
+def not_retried(method: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a model's call so that `BaseLLM` does not wrap it in its own rate-limit retries: the pool owns those."""
     method._crewai_rate_limit_wrapped = True  # type: ignore[attr-defined]
     return method

@@ -15,6 +15,7 @@ from rlhf.nodes.crews.requests import JudgeReply, Method
 from rlhf.nodes.endpoints.problem import TOOL_NAME
 from rlhf.prompts.messages import VerdictAnswer
 from rlhf.prompts.rubric import LEVELS
+from rlhf.state.errors import first_mistake
 from rlhf.state.records import FailureKind
 
 _DIGITS: Final = frozenset("012345")
@@ -106,10 +107,9 @@ def _verdict(value: Any) -> VerdictAnswer:
         return VerdictAnswer.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the answer"
         level = first["loc"] == ("level",) and first["type"] in ("less_than_equal", "greater_than_equal")
         kind = FailureKind.OUT_OF_RANGE if level else FailureKind.UNPARSABLE
-        raise Unreadable(kind, f"{where}: {first['msg']}") from error
+        raise Unreadable(kind, first_mistake(error, "the answer")) from error
 
 
 def answer_text(message: Mapping[str, Any]) -> str:

@@ -10,16 +10,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
 from rlhf.nodes.endpoints.problem import TOOL_NAME, Problem
-from rlhf.state.endpoints import Endpoint
+from rlhf.state.endpoints import Endpoint, on_this_machine
 from rlhf.state.records import FailureKind
-
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class CallFailed(Exception):
@@ -115,7 +113,7 @@ def body(
 def new_client(base_url: str) -> httpx.AsyncClient:
     """A client for one address. Loopback never goes through a proxy from the environment."""
     return httpx.AsyncClient(
-        trust_env=urlsplit(base_url).hostname not in LOOPBACK,
+        trust_env=not on_this_machine(base_url),
         timeout=None,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
     )

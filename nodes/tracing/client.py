@@ -20,13 +20,12 @@ import requests
 from rlhf.nodes.tracing.langsmith_internals import Anonymizer
 from rlhf.nodes.tracing.redaction import error_without_texts, redacted
 from rlhf.nodes.tracing.threading_internals import at_the_end
+from rlhf.state.endpoints import on_this_machine
 
 if TYPE_CHECKING:
     from langsmith import Client
 
 _log = logging.getLogger("rlhf.tracer")
-
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _AT_THE_END: Final = 1.2
 """Seconds from the end of the main program during which requests may still go out."""
@@ -50,7 +49,7 @@ class Place(NamedTuple):
     @property
     def usable(self) -> bool:
         """Whether there is a key, or none is needed because the endpoint is on this machine."""
-        return bool(self.key) or urlsplit(self.url).hostname in LOOPBACK
+        return bool(self.key) or on_this_machine(self.url)
 
 
 def variable(name: str) -> str | None:
@@ -116,7 +115,7 @@ class Session(requests.Session):
         super().__init__()
         parts = urlsplit(url)
         self._shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        self.trust_env = parts.hostname not in LOOPBACK  # loopback never goes through a proxy
+        self.trust_env = not on_this_machine(url)  # loopback never goes through a proxy
         _watch_for_the_end()
         self._lock = threading.Lock()
         self._warned = not warns

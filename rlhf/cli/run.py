@@ -27,12 +27,12 @@ def run(
 ) -> None:
     """Generate, judge, pair, train, evaluate and deploy."""
     from rlhf.doctor import check_ready
+    from rlhf.state.choices import ASK_NOBODY
     from rlhf.state.files.prompts import read_prompts
 
     settings = chosen_settings(recipe)
     if yes:
-        automatic = {"gates": {"training": "auto", "deployment": "auto"}, "review": {"mode": "off"}}
-        settings = settings.replace(automatic, "--yes")
+        settings = settings.replace(ASK_NOBODY, "--yes")
     check_ready(settings)
     notes: list[str] = []
     rows = read_prompts(prompts, settings.task_type, notes)[:limit]

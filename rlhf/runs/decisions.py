@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlhf.state.errors import InputError
+from rlhf.state.errors import InputError, first_mistake
 
 
 def read_decisions(path: Path) -> list[Mapping[str, Any]]:
@@ -32,11 +32,7 @@ def checked_decisions(rows: Sequence[Any], where: str) -> list[Mapping[str, Any]
         try:
             Decision.model_validate(row)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            key = ".".join(map(str, first["loc"])) or "decision"
-            raise InputError(
-                f"{where}, decision {number}: {key}: {first['msg'].removeprefix('Value error, ')}."
-            ) from error
+            raise InputError(f"{where}, decision {number}: {first_mistake(error, 'decision')}.") from error
     return list(rows)
 
 

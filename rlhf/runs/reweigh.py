@@ -12,6 +12,7 @@ from rlhf.nodes.build_dataset import RoundFeedback, nothing_left, pairs_of, writ
 from rlhf.nodes.judge_version import judge_version
 from rlhf.nodes.panel import evidence_for, pack_for
 from rlhf.nodes.report import round_or_none
+from rlhf.state.choices import by_section
 from rlhf.state.errors import InputError
 from rlhf.state.ledger import Ledger, RunRow
 from rlhf.state.ledger.versions import Derivation, Kept, Material, NewVersion
@@ -97,38 +98,20 @@ def reweigh(
         return derive(
             ledger,
             run_id,
-            changes_of(
-                weights=None if weights is None else dict(weights),
-                min_score_acceptable=threshold,
-                min_rating_chosen=min_rating_chosen,
-                max_rating_rejected=max_rating_rejected,
-                selection=selection,
-                min_margin=min_margin,
-                evidence_weight=evidence_weight,
+            by_section(
+                {
+                    "weights": None if weights is None else dict(weights),
+                    "min_score_acceptable": threshold,
+                    "min_rating_chosen": min_rating_chosen,
+                    "max_rating_rejected": max_rating_rejected,
+                    "selection": selection,
+                    "min_margin": min_margin,
+                    "evidence_weight": evidence_weight,
+                }
             ),
         )
     finally:
         ledger.close()
-
-
-_SECTIONS = {
-    "weights": "acceptance",
-    "min_score_acceptable": "acceptance",
-    "min_rating_chosen": "acceptance",
-    "max_rating_rejected": "acceptance",
-    "selection": "dataset",
-    "min_margin": "dataset",
-    "evidence_weight": "judge",
-}
-
-
-def changes_of(**given: Any) -> dict[str, dict[str, Any]]:
-    """What is given, by the section of the recipe it belongs to."""
-    changes: dict[str, dict[str, Any]] = {}
-    for key, value in given.items():
-        if value is not None:
-            changes.setdefault(_SECTIONS[key], {})[key] = value
-    return changes
 
 
 def derive(ledger: Ledger, run_id: str, changes: Changes) -> Reweighed:

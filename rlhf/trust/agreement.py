@@ -9,9 +9,8 @@ from pydantic import Field
 
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.files.labels import Label, PairLabel, ScoreLabel
-from rlhf.state.records import Record
+from rlhf.state.records import Choice, Record
 from rlhf.training.statistics.preferences import (
-    Choice,
     HumanCeiling,
     OrderFigures,
     PairFigures,

@@ -11,9 +11,9 @@ from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.runs.judge import judged
 from rlhf.state.errors import InputError
 from rlhf.state.files.feedback import read_feedback
-from rlhf.state.files.labels import Choice, Label, checked_choice
+from rlhf.state.files.labels import Label, checked_choice
 from rlhf.state.keys import prompt_key, response_key
-from rlhf.state.records import Feedback, PromptRow
+from rlhf.state.records import Choice, Feedback, PromptRow
 
 if TYPE_CHECKING:
     from rlhf.nodes.services import Services

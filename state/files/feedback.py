@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rlhf.state.errors import InputError
+from rlhf.state.errors import InputError, first_mistake
 from rlhf.state.records import Feedback
 
 
@@ -22,11 +22,9 @@ def read_feedback(path: Path) -> list[Feedback]:
             try:
                 found.append(Feedback.model_validate_json(line))
             except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                key = ".".join(map(str, first["loc"]))
-                what = f"{key}: {first['msg']}" if key else first["msg"]
                 raise InputError(
-                    f"{path}, line {number}: not feedback as `rlhf judge --json` prints it ({what})."
+                    f"{path}, line {number}: not feedback as `rlhf judge --json` prints it "
+                    f"({first_mistake(error)})."
                 ) from error
     if not found:
         raise InputError(f"{path}: holds no feedback.")

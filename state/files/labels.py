@@ -5,14 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from rlhf.state.errors import InputError
 from rlhf.state.files.prompts import checked_text, numbered_rows, parse_prompt, refuse
 from rlhf.state.keys import content_key, derived_seed
-from rlhf.state.records import PromptRow, Record
+from rlhf.state.records import Choice, PromptRow, Record
 
-Choice = Literal["a", "b", "tie"]
 CHOICES: Final = get_args(Choice)
 
 _SCALE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|to|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")

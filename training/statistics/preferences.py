@@ -4,14 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from math import sqrt
 from statistics import NormalDist, fmean
-from typing import Literal
 
 from pydantic import Field
 
-from rlhf.state.records import Record
+from rlhf.state.records import Choice, Record
 from rlhf.training.statistics.agreement import cohen_kappa
-
-Choice = Literal["a", "b", "tie"]
 
 LENGTH_MATCHED = 1.25
 """Two responses are of like length if the longer has at most this many times the other's characters."""

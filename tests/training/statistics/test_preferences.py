@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlhf.state.records import Choice
 from rlhf.training.statistics.preferences import (
-    Choice,
     both_orders,
     choice,
     human_ceiling,
