@@ -43,6 +43,7 @@ def checkup(settings: Settings) -> Iterator[Check]:
             seen.add((endpoint.base_url, endpoint.model))
             yield _endpoint(role, endpoint)
     yield from _folders(settings)
+    yield _ledger(settings.storage.ledger_url)
     yield _rubrics(settings)
 
 
@@ -178,6 +179,25 @@ def _unwritable(folder: Path) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def _ledger(url: str) -> Check:
+    """The ledger's format; looking changes nothing."""
+    from rlhf.state.ledger.database import ledger_format
+    from rlhf.state.ledger.migrations import FORMAT, check_readable
+
+    what = "ledger"
+    try:
+        known = ledger_format(url)
+        if known is None:
+            return Check(what, f"none yet; the first command makes one of format {FORMAT}")
+        check_readable(known)
+    except RlhfError as error:
+        return Check(what, "cannot be used", str(error))
+    older = (
+        "" if known == FORMAT else f"; the next command makes it format {FORMAT}, which older versions refuse"
+    )
+    return Check(what, f"format {known}{older}")
 
 
 def _rubrics(settings: Settings) -> Check:

@@ -26,7 +26,7 @@ def runs(
             status, note = str(row.status), row.note
             if row.status == "running" and row.source != "api" and not is_in_use(row):
                 status, note = "interrupted", interrupted_note(row.run_id)
-            started = f"{row.created_at:%Y-%m-%d %H:%M}"
+            started = f"{row.created_at:%Y-%m-%d %H:%M} UTC"
             typer.echo(f"{row.run_id:<40} {status:<11} {started}  {row.adapter_name}  {note}".rstrip())
 
 

@@ -11,6 +11,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from rlhf.state.errors import LedgerError
+from rlhf.state.ledger.migrations import FORMAT, bring_up_to_date, check_readable, format_of
+
+_PREPARING = 7_515_166_321
+"""Any number that names this lock alone among a database's advisory locks."""
 
 
 class Database:
@@ -22,6 +26,20 @@ class Database:
     def close(self) -> None:
         """Release the database."""
         self._engine.dispose()
+
+    def prepare(self) -> None:
+        """Make its tables, or bring those of an older version up to date; one of a newer version is refused."""
+        with self.reading() as connection:
+            known = format_of(connection)
+        if known == FORMAT:
+            return
+        if known is not None:
+            check_readable(known)
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                # SQLite lets one writer in at a time; here whoever opens the same ledger meanwhile waits for this.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PREPARING)))
+            bring_up_to_date(connection)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -117,3 +135,16 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _plain(error: SQLAlchemyError) -> str:
     origin = getattr(error, "orig", None)
     return str(origin or error).splitlines()[0]
+
+
+def ledger_format(url: str) -> int | None:
+    """The format of the ledger at `url`, which is left as it is; None if there is none yet. Raises LedgerError."""
+    file = sa.make_url(url).database if url.startswith("sqlite:") else None
+    if file is not None and not Path(file).exists():
+        return None
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            return format_of(connection)
+    finally:
+        database.close()

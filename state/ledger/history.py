@@ -1,7 +1,7 @@
 """The history of feedback quality: one row per batch and task type, and what later batches are compared with."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -73,6 +73,4 @@ class History:
 
 
 def _batch(key: str, created_at: datetime, body: object) -> Batch:
-    if created_at.tzinfo is None:  # SQLite keeps no zone; what was written is UTC
-        created_at = created_at.replace(tzinfo=UTC)
     return Batch(key=key, created_at=created_at, quality=FeedbackQuality.model_validate(body))

@@ -59,18 +59,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
-        with self._database.writing() as connection:
-            t.metadata.create_all(connection)
-            known = connection.execute(sa.select(t.ledger_info.c.schema_version)).scalar()
-            if known is None:
-                self._database.insert(
-                    connection, t.ledger_info, [{"id": 1, "schema_version": t.SCHEMA_VERSION}]
-                )
-            elif known != t.SCHEMA_VERSION:
-                raise LedgerError(
-                    f"The ledger has format {known}, this version reads {t.SCHEMA_VERSION}: "
-                    "set storage.ledger_url to another database."
-                )
+        self._database.prepare()
 
     def close(self) -> None:
         """Release the database."""
@@ -445,10 +434,7 @@ def _of_response(row: ResponseRow) -> dict[str, str]:
 
 
 def _review(row: Mapping[Any, Any]) -> Review:
-    given = {name: row[name] for name in Review.model_fields}
-    if given["created_at"].tzinfo is None:  # SQLite keeps no time zone; what it keeps is UTC
-        given["created_at"] = given["created_at"].replace(tzinfo=UTC)
-    return Review(**given)
+    return Review(**{name: row[name] for name in Review.model_fields})
 
 
 def _run_row(row: Mapping[Any, Any]) -> RunRow:

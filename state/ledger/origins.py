@@ -1,7 +1,7 @@
 """Where things come from: who made a response, which verdicts it has and from when, what pairs it is in."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -96,9 +96,7 @@ class Origins:
                 )
                 for body, created_at, run_id in connection.execute(query):
                     verdict = Verdict.model_validate(body)
-                    found.setdefault(verdict.response_key, []).append(
-                        Asked(verdict, _utc(created_at), run_id)
-                    )
+                    found.setdefault(verdict.response_key, []).append(Asked(verdict, created_at, run_id))
         return found
 
     def used(self, run_id: str) -> set[str]:
@@ -128,8 +126,3 @@ class Origins:
         )
         with self._database.reading() as connection:
             return [PairRow(**row) for row in connection.execute(query).mappings()]
-
-
-def _utc(moment: datetime) -> datetime:
-    """SQLite keeps no time zone; what it keeps is UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,10 +1,13 @@
-"""The ledger's tables. Keys come from content, so writing the same row twice changes nothing."""
+"""The ledger's tables. Keys come from content, so writing the same row twice changes nothing.
+
+What is changed here needs a step in migrations.py as well: ledgers that exist are not made anew.
+"""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import JSON, Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text, func
-
-SCHEMA_VERSION = 1
 
 metadata = MetaData()
 
@@ -12,8 +15,27 @@ KEY = String(24)
 RUN = String(64)
 
 
-def _created() -> Column[object]:
-    return Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False)
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A point in time: given with its time zone, kept and read back as UTC. SQLite itself keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """What is kept. A time without a zone could be anybody's: ValueError."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """What was kept, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _created() -> Column[datetime]:
+    return Column("created_at", UtcDateTime, server_default=func.now(), nullable=False)
 
 
 ledger_info = Table(
@@ -71,7 +93,7 @@ samples = Table(
     Column("round", Integer, primary_key=True),
     Column("prompt_key", KEY, primary_key=True),
     Column("variation", Integer, primary_key=True),
-    Column("response_key", KEY),
+    Column("response_key", KEY, index=True),
     Column("error", Text),
     Column("input_tokens", Integer, nullable=False, default=0),
     Column("output_tokens", Integer, nullable=False, default=0),
@@ -94,7 +116,7 @@ run_verdicts = Table(
     "run_verdicts",
     metadata,
     Column("run_id", RUN, primary_key=True),
-    Column("verdict_key", KEY, primary_key=True),
+    Column("verdict_key", KEY, primary_key=True, index=True),
     Column("cached", Boolean, nullable=False),
     Column("calls", Integer, nullable=False),
     Column("input_tokens", Integer, nullable=False),
@@ -174,7 +196,7 @@ calibrations = Table(
     Column("judge", KEY, nullable=False, index=True),
     Column("body", JSON, nullable=False),
     # To the microsecond, as for batches: the newest of a judge's calibrations counts.
-    Column("created_at", DateTime(timezone=True), default=lambda: datetime.now(UTC), nullable=False),
+    Column("created_at", UtcDateTime, default=lambda: datetime.now(UTC), nullable=False),
 )
 
 run_calibrations = Table(
@@ -206,5 +228,5 @@ batches = Table(
     Column("body", JSON, nullable=False),
     Column("scores", JSON, nullable=False),
     # To the microsecond, which not every database's own clock gives: batches are ordered by it.
-    Column("created_at", DateTime(timezone=True), default=lambda: datetime.now(UTC), nullable=False),
+    Column("created_at", UtcDateTime, default=lambda: datetime.now(UTC), nullable=False),
 )

@@ -43,8 +43,6 @@ class Traces:
             for part in chunks(list(response_keys)):
                 query = sa.select(t.traces).where(t.traces.c.response_key.in_(part))
                 for row in connection.execute(query).mappings():
-                    values = {name: row[name] for name in Trace.model_fields}
-                    if values["created_at"].tzinfo is None:  # SQLite keeps no zone; what it keeps is UTC
-                        values["created_at"] = values["created_at"].replace(tzinfo=UTC)
-                    found[row["run_id"], row["response_key"]] = Trace(**values)
+                    trace = Trace(**{name: row[name] for name in Trace.model_fields})
+                    found[row["run_id"], row["response_key"]] = trace
         return found
