@@ -1,6 +1,8 @@
 """The database under the ledger: how it is opened, read and written, and how a row is written only once."""
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from rlhf.state.errors import LedgerError
 from rlhf.state.ledger.migrations import FORMAT, bring_up_to_date, check_readable, format_of
 
+_PATIENCE = 60.0
+"""Seconds to wait for another writer of an SQLite file."""
 _PREPARING = 7_515_166_321
 """Any number that names this lock alone among a database's advisory locks."""
 
@@ -122,8 +126,22 @@ def _open(url: str) -> sa.Engine:
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we send BEGIN ourselves, see _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000"):
+    for pragma in (f"busy_timeout={_PATIENCE * 1000:.0f}", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: Any) -> None:
+    # A file that is new or restored is switched to a write-ahead log once, and for that SQLite does not wait.
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
