@@ -34,6 +34,6 @@ def child_of(folder: Path) -> int:
             words = (entry / "cmdline").read_bytes().decode().split("\0")
         except OSError:
             continue
-        if words[1:2] == ["-m"] and len(words) > 3 and words[3].startswith(str(folder)):
+        if words[1:3] == ["-P", "-m"] and len(words) > 4 and words[4].startswith(str(folder)):
             return int(entry.name)
     raise AssertionError(f"no child works in {folder}")
