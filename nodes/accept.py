@@ -13,11 +13,9 @@ from rlhf.nodes.tracing.spans import annotate, graph_run
 from rlhf.state.graph_state import JudgeState, RunContext
 from rlhf.state.keys import derived_seed
 from rlhf.state.ledger.traces import Trace
-from rlhf.state.records import Feedback
+from rlhf.state.records import AUDIT, Feedback
+from rlhf.state.scores import rating_of
 from rlhf.state.settings import AcceptanceSettings, Settings
-
-AUDIT = "random audit sample"
-"""The reason for a review that has nothing to do with the response."""
 
 
 async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
@@ -51,7 +49,13 @@ def accepted(feedback: Feedback, settings: Settings, response_id: str) -> Feedba
             update={"needs_review": asks, "review_reasons": ["no dimension was scored"]}
         )
     reasons = review_reasons(feedback, settings, response_id)
-    decided = feedback.model_copy(update={"needs_review": bool(reasons), "review_reasons": reasons})
+    decided = feedback.model_copy(
+        update={
+            "needs_review": bool(reasons),
+            "review_reasons": reasons,
+            "in_audit": in_audit(settings, response_id),
+        }
+    )
     return rated(decided, feedback.overall_score, settings.acceptance)
 
 
@@ -70,21 +74,8 @@ def rated(feedback: Feedback, score: float, rules: AcceptanceSettings) -> Feedba
     )
 
 
-def rating_of(score: float) -> int:
-    """1–5 stars from 0–100 points: below 20 is 1, from 80 is 5."""
-    return min(5, 1 + int(score // 20))
-
-
-def points_of_rating(rating: int) -> float:
-    """The middle of the fifth of the scale that a person's rating stands for: 1 is 10 points, 5 is 90."""
-    return 20.0 * rating - 10.0
-
-
 def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> list[str]:
-    """Why a person should see this response; empty if nobody has to.
-
-    The audit sample depends on the response and the seed alone: it is random and fixed before any score.
-    """
+    """Why a person should see this response; empty if nobody has to."""
     rules = settings.review
     if rules.mode == "off":
         return []
@@ -98,6 +89,17 @@ def review_reasons(feedback: Feedback, settings: Settings, response_id: str) -> 
         reasons.append(f"score {feedback.overall_score:.0f} is near the threshold {threshold:.0f}")
     if feedback.confidence is not None and feedback.confidence < rules.min_confidence:
         reasons.append(f"confidence {feedback.confidence:.2f} is low")
-    if derived_seed(settings.pipeline.seed, response_id, "audit") < rules.audit_fraction * 2**31:
+    if in_audit(settings, response_id):
         reasons.append(AUDIT)
     return reasons
+
+
+def in_audit(settings: Settings, response_id: str) -> bool:
+    """Whether the response is in the random sample that people see whatever its score.
+
+    It depends on the response and the seed alone: the sample is fixed before any score. Where people see
+    everything, or nothing, none is drawn.
+    """
+    rules = settings.review
+    drawn = derived_seed(settings.pipeline.seed, response_id, "audit") < rules.audit_fraction * 2**31
+    return rules.mode == "uncertain" and drawn

@@ -14,6 +14,7 @@ from rlhf.prompts.rubric import RubricPack
 from rlhf.state.graph_state import JudgeState, RunContext
 from rlhf.state.measures import Calibration, ScoreMap
 from rlhf.state.records import DimensionFeedback, EvidenceNote, Feedback, ResponseRow, Verdict
+from rlhf.state.scores import blended, rounded, through_map, weighted_mean
 from rlhf.state.settings import Settings
 
 VETO_BELOW = 40.0
@@ -70,16 +71,12 @@ def aggregate_verdicts(
         for name in DIMENSIONS
     }
     scored = {name: part for name, part in dimensions.items() if part.score is not None}
-    covered = sum(weights[name] for name in scored)
-    overall = raw = confidence = None
-    if covered > 0:
-        overall = sum(weights[name] * (part.score or 0.0) for name, part in scored.items()) / covered
-        raw = sum(weights[name] * (_raw(part) or 0.0) for name, part in scored.items()) / covered
-        confidence = sum(weights[name] * (part.confidence or 0.0) for name, part in scored.items()) / covered
+    scores = {name: part.score or 0.0 for name, part in scored.items()}
+    raw = {name: scores[name] if part.raw_score is None else part.raw_score for name, part in scored.items()}
     overall_map = calibration.overall_map(weights) if calibration else None
-    changed = any(part.raw_score is not None for part in scored.values())
-    if overall is not None and overall_map is not None:
-        overall, changed = overall_map(overall), True
+    overall = weighted_mean(scores, weights, overall_map)
+    mapped = any(part.raw_score is not None for part in scored.values())
+    changed = mapped or (overall is not None and overall_map is not None)
     told = [verdicts[name] for name in scored]
     return Feedback(
         prompt=response.prompt,
@@ -87,15 +84,15 @@ def aggregate_verdicts(
         prompt_id=response.prompt_key,
         response_id=response.key,
         task_type=response.task_type,
-        overall_score=_rounded(overall),
-        raw_overall_score=_rounded(raw) if changed else None,
+        overall_score=overall,
+        raw_overall_score=weighted_mean(raw, weights) if changed else None,
         calibration=calibration.key if calibration and changed else None,
         vetoed=any(
-            pack.dimensions[name].veto and min(part.score or 0.0, _raw(part) or 0.0) < VETO_BELOW
-            for name, part in scored.items()
+            pack.dimensions[name].veto and min(score, raw[name]) < VETO_BELOW
+            for name, score in scores.items()
         ),
-        confidence=_rounded(confidence),
-        coverage=round(min(1.0, covered / sum(weights.values())), 6),
+        confidence=weighted_mean({name: part.confidence or 0.0 for name, part in scored.items()}, weights),
+        coverage=round(min(1.0, sum(weights[name] for name in scored) / sum(weights.values())), 6),
         strengths=_lines((v.strengths for v in told), scored, lambda grade: grade == 1.0),
         weaknesses=_lines((v.weaknesses for v in told), scored, lambda grade: grade < 0.5),
         dimensions=dimensions,
@@ -108,15 +105,15 @@ def _dimension(verdict: Verdict | None, evidence: Graded, evidence_weight: float
         reason = verdict.error if verdict is not None else None
         return DimensionFeedback(
             status="failed",
-            rationale=reason or "not judged",
+            error=reason or "not judged",
             evidence=notes,
             evidence_score=score,
             evidence_cap=cap,
         )
     return DimensionFeedback(
         status="scored",
-        score=_rounded(blended(verdict.score, evidence, evidence_weight)),
-        confidence=_rounded(verdict.confidence),
+        score=blended(verdict.score, score, evidence_weight, cap),
+        confidence=rounded(verdict.confidence),
         rationale=verdict.rationale,
         evidence=notes,
         evidence_score=score,
@@ -127,25 +124,8 @@ def _dimension(verdict: Verdict | None, evidence: Graded, evidence_weight: float
 def _calibrated(part: DimensionFeedback, score_map: ScoreMap | None) -> DimensionFeedback:
     if part.score is None or score_map is None:
         return part
-    score = score_map(part.score)
-    if part.evidence_cap is not None:
-        score = min(score, part.evidence_cap)
-    return part.model_copy(update={"score": _rounded(score), "raw_score": part.score})
-
-
-def _raw(part: DimensionFeedback) -> float | None:
-    return part.score if part.raw_score is None else part.raw_score
-
-
-def blended(score: float, evidence: Graded, evidence_weight: float) -> float:
-    """A judge's score (0 to 100) with the evidence's own blended in, then under the evidence's cap."""
-    if evidence.score is not None:
-        score = (1 - evidence_weight) * score + evidence_weight * evidence.score
-    return score if evidence.cap is None else min(score, evidence.cap)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    score = through_map(part.score, score_map, part.evidence_cap)
+    return part.model_copy(update={"score": score, "raw_score": part.score})
 
 
 def _lines(

@@ -8,7 +8,6 @@ from pathlib import Path
 from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 
-from rlhf.nodes.accept import points_of_rating
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.judge_version import template_version
 from rlhf.nodes.panel import pack_for
@@ -106,9 +105,8 @@ def _candidate(response: ResponseRow, feedback: Feedback | None, review: Review 
     """The response with the judges' word, or a person's where there is one: it always wins."""
     score = feedback.overall_score if feedback else None
     rating, vetoed = feedback.rating if feedback else None, bool(feedback and feedback.vetoed)
-    if review is not None and review.decision != "approve":
-        rating = review.rating if review.rating is not None else 1
-        score, vetoed = points_of_rating(rating), False
+    if review is not None and review.own_rating is not None:
+        rating, score, vetoed = review.own_rating, review.own_score, False
     return Candidate(key=response.key, text=response.text, score=score, rating=rating, vetoed=vetoed)
 
 

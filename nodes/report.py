@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from rlhf.nodes.accept import AUDIT, points_of_rating
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger.audits import Audited
 from rlhf.state.run_report import (
@@ -57,7 +56,7 @@ def audit_stage(responses: Sequence[Audited], settings: Settings) -> AuditStage:
     if settings.review.mode == "off":
         return judges.model_copy(update={"note": "Review is off: nobody audits."})
     everything = settings.review.mode == "all"
-    drawn = [row for row in scored.values() if everything or AUDIT in row.reasons]
+    drawn = [row for row in scored.values() if everything or row.in_audit]
     labels = {row.response_key: label for row in drawn if (label := _label(row)) is not None}
     note = _note(len(drawn), len(labels), everything=everything)
     stage = judges.model_copy(
@@ -73,7 +72,10 @@ def audit_stage(responses: Sequence[Audited], settings: Settings) -> AuditStage:
     )
     # An approval leaves the judges' word as it is, veto and all; a person's own rating decides by its score.
     accepted = [
-        row.acceptable if row.decision == "approve" else labels[row.response_key] >= threshold for row in told
+        row.acceptable
+        if row.review is None or row.review.own_score is None
+        else row.review.own_score >= threshold
+        for row in told
     ]
     share = powered_share(accepted, [row.acceptable for row in told], [row.acceptable for row in rest])
     return stage.model_copy(update={"mean_score": _points(score), "accepted_share": _share(share)})
@@ -81,11 +83,9 @@ def audit_stage(responses: Sequence[Audited], settings: Settings) -> AuditStage:
 
 def _label(row: Audited) -> float | None:
     """What the person says of the response, points of 100; None without an answer."""
-    if row.decision is None:
+    if row.review is None:
         return None
-    return (
-        row.score if row.decision == "approve" else points_of_rating(1 if row.rating is None else row.rating)
-    )
+    return row.score if row.review.own_score is None else row.review.own_score
 
 
 def _note(drawn: int, answered: int, *, everything: bool) -> str:

@@ -140,6 +140,8 @@ class JudgeOutput(TypedDict, total=False):
     """Whether a person should see it."""
     review_reasons: list[str]
     """Why, a line each."""
+    in_audit: bool
+    """Whether it was drawn at random for people to audit the judges."""
     weaknesses: list[str]
     """What judges and checks found wanting."""
     strengths: list[str]

@@ -1,13 +1,14 @@
 """Records of the ledger and the shapes people receive: prompts, verdicts, feedback, the run report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from rlhf.state.field_docs import describe_fields
+from rlhf.state.scores import points_of_rating
 
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A point in time with its time zone, kept as UTC."""
@@ -185,13 +186,22 @@ class DimensionFeedback(Record):
     confidence: float | None = Field(None, ge=0.0, le=1.0)
     """The judge's confidence, 0–1; None where it failed."""
     rationale: str = ""
-    """Why the judge chose its level; for a failure its reason."""
+    """Why the judge chose its level; empty where it failed."""
+    error: str | None = None
+    """Why there is no score, one line; None where there is one."""
     evidence: list[EvidenceNote] = Field(default_factory=list)
     """The checks of this dimension, those that do not apply included."""
     evidence_score: float | None = Field(None, ge=0.0, le=100.0)
     """What the checks alone give; None if none applies, or if an older version wrote this."""
     evidence_cap: float | None = Field(None, ge=0.0, le=100.0)
     """The ceiling that a failed check puts on the score; None if there is none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_older_failure_has_its_reason_in_the_rationale(cls, body: Any) -> Any:
+        if isinstance(body, Mapping) and body.get("status") == "failed" and "error" not in body:
+            return {**body, "error": body.get("rationale") or None, "rationale": ""}
+        return body
 
 
 class HumanLabel(Record):
@@ -236,6 +246,10 @@ class LabelSource(Record):
     """The judges' overall score before, points of 100; None if they had none."""
 
 
+AUDIT: Final = "random audit sample"
+"""How people are told that a review has nothing to do with the response. `Feedback.in_audit` is what counts."""
+
+
 class Feedback(Record):
     """All verdicts of a response, aggregated. Also the object of `rlhf judge --json`."""
 
@@ -273,6 +287,8 @@ class Feedback(Record):
     """Whether a person should see it."""
     review_reasons: list[str] = Field(default_factory=list)
     """Why, a line each; empty if nobody has to."""
+    in_audit: bool = False
+    """Whether the response was drawn at random for people to audit the judges, whatever its score."""
     weaknesses: list[str] = Field(default_factory=list)
     """What the judges found wanting, then the sentences of the checks that failed; each once."""
     strengths: list[str] = Field(default_factory=list)
@@ -281,6 +297,17 @@ class Feedback(Record):
     """By dimension, all five."""
     label: LabelSource | None = None
     """Set where rating, score and choice are people's (`rlhf.merge`); the dimensions stay the judges'."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_older_one_is_in_the_audit_by_its_reasons(cls, body: Any) -> Any:
+        if (
+            isinstance(body, Mapping)
+            and "in_audit" not in body
+            and AUDIT in (body.get("review_reasons") or ())
+        ):
+            return {**body, "in_audit": True}
+        return body
 
     @property
     def overall_rating(self) -> int | None:
@@ -332,3 +359,15 @@ class Review(Record):
     """Who answered; empty if not known."""
     created_at: Moment | None = None
     """When it was given; None: when the ledger keeps it."""
+
+    @property
+    def own_rating(self) -> int | None:
+        """The person's own rating, 1–5, in the place of the judges'; None where they let that one stand."""
+        if self.decision == "approve":
+            return None
+        return 1 if self.rating is None else self.rating
+
+    @property
+    def own_score(self) -> float | None:
+        """What the own rating is worth, points of 100; None where the judges' score stands."""
+        return None if self.own_rating is None else points_of_rating(self.own_rating)

@@ -48,7 +48,7 @@ def reviewed(reviews: list[Review]) -> None:
     if here is None:
         return
     for review in reviews:
-        rating = review.rating or (1 if review.decision == "reject" else None)
+        rating = review.own_rating
         told = {
             "response_id": review.response_key,
             "reviewer": review.reviewer,

@@ -116,7 +116,7 @@ def _print_one(feedback: "Feedback") -> None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name, part in feedback.dimensions.items():
         failing = [note.sentence for note in part.evidence if note.grade is not None and note.grade < 1]
-        why = "\n".join(filter(None, [part.rationale, *failing]))
+        why = "\n".join(filter(None, [part.error, part.rationale, *failing]))
         score = "failed" if part.score is None else f"{part.score:.1f}"
         confidence = "" if part.confidence is None else f"{part.confidence:.2f}"
         table.add_row(name, score, confidence, Text(why))

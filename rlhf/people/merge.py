@@ -6,12 +6,13 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from rlhf.nodes.accept import points_of_rating, rated
+from rlhf.nodes.accept import rated
 from rlhf.people.sample import AnySample, same_text, sample_of
 from rlhf.people.sheet import SheetRow, label_of, read_sheet, refuse, write_sheet
 from rlhf.people.terminal import acollect_human_feedback, collect_human_feedback
 from rlhf.state.errors import InputError
 from rlhf.state.records import Feedback, HumanLabel, LabelSource, Record
+from rlhf.state.scores import points_of_rating
 from rlhf.state.settings import AcceptanceSettings
 from rlhf.training.statistics.agreement import Agreement, agreement
 

@@ -126,10 +126,9 @@ def _review(label: HumanLabel) -> Review:
 
 
 def _rating_of(review: Review, feedback: Feedback | None) -> int | None:
-    """The rating that a review stands for."""
-    if review.decision == "approve":
-        return feedback.rating if feedback else None
-    return 1 if review.rating is None else review.rating
+    """The rating that a review leaves the response with."""
+    judges = feedback.rating if feedback else None
+    return judges if review.own_rating is None else review.own_rating
 
 
 def _rounds(ledger: Ledger, run_id: str, last: int) -> dict[str, int]:

@@ -215,7 +215,7 @@ def _why(ledger: "Ledger", run: "RunRow", feedback: Feedback) -> list[StillFaile
             response_id=feedback.response_id,
             dimension=name,
             failure=verdicts[key].failure if key in verdicts else None,
-            reason=feedback.dimensions[name].rationale,
+            reason=feedback.dimensions[name].error or "",
         )
         for name, key in keys.items()
     ]

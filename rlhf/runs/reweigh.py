@@ -277,7 +277,7 @@ def _has_figures(part: DimensionFeedback) -> bool:
 def _carried(review: Review, before: Kept | None, after: Feedback | None) -> Review:
     """A person's answer as it counts under the new rating: an approval was given to the old one."""
     approved = before.rating if before else None
-    if review.decision != "approve" or approved is None or (after is not None and after.rating == approved):
+    if review.own_rating is not None or approved is None or (after is not None and after.rating == approved):
         return review
     return review.model_copy(update={"decision": "edit", "rating": approved})
 

@@ -1,15 +1,16 @@
-"""What the ledger knows of a round's responses for the audit: scores, reasons for review, people's answers."""
+"""What the ledger knows of a round's responses for the audit: scores, who is in the random sample, people's answers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database
+from rlhf.state.records import AUDIT, Review
 
 
 class Audited(NamedTuple):
-    """A judged response with a person's answer to it; the last two are None where there is no answer."""
+    """A judged response with a person's answer to it."""
 
     response_key: str
     """Key of the response."""
@@ -17,12 +18,10 @@ class Audited(NamedTuple):
     """Overall score, points of 100; None if no dimension was scored."""
     acceptable: bool
     """Whether the judges accept it."""
-    reasons: list[str]
-    """Why a person should see it; empty if nobody has to."""
-    decision: str | None
-    """approve, reject or edit; None without an answer."""
-    rating: int | None
-    """1–5 stars with `edit`; else None."""
+    in_audit: bool
+    """Whether it was drawn at random for people, whatever its score."""
+    review: Review | None
+    """The person's answer, without its comment; None where there is none."""
 
 
 def audited(database: Database, run_id: str, round: int) -> list[Audited]:
@@ -35,6 +34,7 @@ def audited(database: Database, run_id: str, round: int) -> list[Audited]:
             t.feedback.c.response_key,
             t.feedback.c.overall_score,
             t.feedback.c.body["is_acceptable"].as_boolean(),
+            t.feedback.c.body["in_audit"].as_boolean(),
             t.feedback.c.body["review_reasons"],
             t.reviews.c.decision,
             t.reviews.c.rating,
@@ -50,4 +50,19 @@ def audited(database: Database, run_id: str, round: int) -> list[Audited]:
         .order_by(t.feedback.c.response_key)
     )
     with database.reading() as connection:
-        return [Audited(*row) for row in connection.execute(query)]
+        return [_audited(*row) for row in connection.execute(query)]
+
+
+def _audited(
+    key: str,
+    score: float | None,
+    acceptable: bool,
+    in_audit: bool | None,
+    reasons: list[str],
+    decision: Any,
+    rating: int | None,
+) -> Audited:
+    if in_audit is None:  # written before there was the field
+        in_audit = AUDIT in reasons
+    review = None if decision is None else Review(response_key=key, decision=decision, rating=rating)
+    return Audited(key, score, acceptable, in_audit, review)

@@ -8,37 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlhf.nodes.accept import accepted, points_of_rating, rating_of, review_reasons
+from rlhf.nodes.accept import accepted, in_audit, review_reasons
 from rlhf.state.records import DimensionFeedback, Feedback
 from rlhf.state.settings import Settings
 from tests.nodes.builders import feedback, response_id, settings
 
-AUDIT = "random audit sample"
 UNAUDITED = settings(review={"audit_fraction": 0.0})
 
 
 def judged(score: float | None, chosen: Settings = UNAUDITED, **changes: Any) -> Feedback:
     return accepted(feedback(score, **changes), chosen, response_id(1))
-
-
-@pytest.mark.parametrize(
-    ("score", "rating"),
-    [(0, 1), (19.9999, 1), (20, 2), (39.99, 2), (40, 3), (59.99, 3), (60, 4), (79.99, 4), (80, 5), (100, 5)],
-)
-def test_ratings_begin_at_every_fifth_of_the_scale(score: float, rating: int) -> None:
-    assert rating_of(score) == rating
-
-
-@pytest.mark.parametrize(("rating", "score"), [(1, 10.0), (2, 30.0), (3, 50.0), (4, 70.0), (5, 90.0)])
-def test_a_persons_rating_stands_for_the_middle_of_its_fifth(rating: int, score: float) -> None:
-    assert points_of_rating(rating) == score
-    assert rating_of(score) == rating
-
-
-@given(st.floats(0, 100), st.floats(0, 100))
-def test_a_better_score_never_has_a_worse_rating(one: float, other: float) -> None:
-    low, high = sorted((one, other))
-    assert 1 <= rating_of(low) <= rating_of(high) <= 5
 
 
 def test_acceptance_begins_at_the_threshold() -> None:
@@ -115,7 +94,7 @@ def test_review_of_all_and_of_none() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_the_audit_sample_comes_close_to_its_share(share: float) -> None:
     chosen = settings(review={"audit_fraction": share})
-    drawn = sum(AUDIT in review_reasons(feedback(90.0), chosen, response_id(n)) for n in range(2000))
+    drawn = sum(in_audit(chosen, response_id(n)) for n in range(2000))
     # Four standard deviations of a fair draw; the draw is fixed by the keys, so this never flickers.
     assert abs(drawn / 2000 - share) <= 4 * (share * (1 - share) / 2000) ** 0.5
 
@@ -124,15 +103,18 @@ def test_the_audit_sample_comes_close_to_its_share(share: float) -> None:
 def test_the_audit_is_decided_before_any_score(number: int, score: float, confidence: float) -> None:
     chosen = settings(review={"audit_fraction": 0.3})
     key = response_id(number)
-    before = AUDIT in review_reasons(feedback(50.0), chosen, key)
-    after = AUDIT in review_reasons(feedback(score, confidence=confidence), chosen, key)
-    assert before is after
+    before, after = (
+        accepted(entry, chosen, key) for entry in (feedback(50.0), feedback(score, confidence=confidence))
+    )
+    assert before.in_audit is after.in_audit is in_audit(chosen, key)
+    for entry in (before, after):
+        assert ("random audit sample" in entry.review_reasons) is entry.in_audit, "people are told"
 
 
 def test_a_larger_audit_holds_the_smaller_one_and_another_seed_draws_another() -> None:
     def drawn(share: float, seed: int = 7) -> set[int]:
         chosen = settings(review={"audit_fraction": share}, pipeline={"seed": seed})
-        return {n for n in range(500) if AUDIT in review_reasons(feedback(90.0), chosen, response_id(n))}
+        return {n for n in range(500) if in_audit(chosen, response_id(n))}
 
     assert drawn(0.1) < drawn(0.3)
     assert drawn(0.3) != drawn(0.3, seed=8)
@@ -140,6 +122,6 @@ def test_a_larger_audit_holds_the_smaller_one_and_another_seed_draws_another() -
 
 def test_the_audit_does_not_follow_the_order_of_the_responses() -> None:
     chosen = settings(review={"audit_fraction": 0.5})
-    drawn = [AUDIT in review_reasons(feedback(90.0), chosen, response_id(n)) for n in range(2000)]
+    drawn = [in_audit(chosen, response_id(n)) for n in range(2000)]
     same = sum(one is other for one, other in itertools.pairwise(drawn))
     assert abs(same / 1999 - 0.5) < 0.05

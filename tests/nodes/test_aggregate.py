@@ -44,7 +44,7 @@ def test_a_failed_dimension_lowers_coverage_and_is_never_a_number() -> None:
     assert result.coverage == pytest.approx(0.70)
     part = result.dimensions["accuracy"]
     assert (part.status, part.score, part.confidence) == ("failed", None, None)
-    assert part.rationale == "timed out"
+    assert (part.error, part.rationale) == ("timed out", "")
 
 
 def test_a_verdict_that_is_not_there_counts_as_failed() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from langgraph.graph import START, StateGraph
 
-from rlhf.nodes.accept import points_of_rating
 from rlhf.nodes.build_dataset import build_dataset
 from rlhf.nodes.prepare import register_run
 from rlhf.nodes.services import Services
@@ -18,6 +17,7 @@ from rlhf.state.graph_state import PipelineState, RunContext
 from rlhf.state.keys import response_key
 from rlhf.state.records import Review, SampleRow
 from rlhf.state.run_report import DatasetStage
+from rlhf.state.scores import points_of_rating
 from tests.nodes.builders import feedback, prompt_rows, settings
 
 RUN = "run-1"

@@ -1,6 +1,7 @@
 """The audit: random answers alone count, too few give no figure, and nobody is told more than was asked."""
 
 import random
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlhf.nodes.accept import AUDIT, accepted
+from rlhf.nodes.accept import accepted
 from rlhf.nodes.report import audit_stage, full_report
 from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
@@ -22,11 +23,9 @@ EVERYTHING = settings(review={"mode": "all"})
 
 
 def row(number: int, score: float | None = 60.0, drawn: bool = False, **answer: Any) -> Audited:
-    reasons = [AUDIT] if drawn else []
     acceptable = score is not None and score >= 70.0
-    return Audited(
-        response_id(number), score, acceptable, reasons, answer.get("decision"), answer.get("rating")
-    )
+    review = Review(response_key=response_id(number), **answer) if answer else None
+    return Audited(response_id(number), score, acceptable, drawn, review)
 
 
 def round_of(answered: int, others: int = 200, **answer: Any) -> list[Audited]:
@@ -76,18 +75,14 @@ def test_a_sample_that_is_too_small_says_how_to_have_a_larger_one() -> None:
 
 
 def test_the_hard_cases_are_never_counted() -> None:
-    hard = [
-        Audited(response_id(2000 + n), 69.0, False, ["score 69 is near the threshold 70"], "edit", 1)
-        for n in range(100)
-    ]
+    hard = [row(2000 + n, 69.0, decision="edit", rating=1) for n in range(100)]
     with_them = audit_stage(round_of(30, decision="approve") + hard, UNCERTAIN)
     assert with_them.num_answered == 30
     assert audit_stage(hard, UNCERTAIN).mean_score is None
 
 
 def test_an_audited_hard_case_counts() -> None:
-    rows = [entry._replace(reasons=["confidence 0.10 is low", AUDIT]) for entry in round_of(25, 0)]
-    rows = [entry._replace(decision="edit", rating=3) for entry in rows]
+    rows = [row(n, 69.0, drawn=True, decision="edit", rating=3) for n in range(25)]
     assert audit_stage(rows, UNCERTAIN).num_answered == 25
 
 
@@ -130,7 +125,7 @@ def test_who_is_drawn_has_nothing_to_do_with_scores_and_comes_near_the_share(see
     for number in range(1500):
         score = scores.uniform(0, 100)
         result = accepted(feedback(score), rules, response_id(number))
-        (drawn if AUDIT in result.review_reasons else others).append(score)
+        (drawn if result.in_audit else others).append(score)
     assert abs(len(drawn) / 1500 - share) < 4.5 * (share * (1 - share) / 1500) ** 0.5
     difference = sum(drawn) / len(drawn) - sum(others) / len(others)
     assert abs(difference) < 4.5 * 28.9 * (1 / len(drawn) + 1 / len(others)) ** 0.5
@@ -144,9 +139,7 @@ def test_nothing_the_judges_say_puts_a_response_into_the_sample_or_takes_it_out(
     part = DimensionFeedback(status="failed") if failed else DimensionFeedback(status="scored", score=50.0)
     told = feedback(float(score), confidence=confidence, dimensions={"accuracy": part}, vetoed=failed)
     plain = accepted(feedback(55.0), rules, response_id(number))
-    assert (AUDIT in accepted(told, rules, response_id(number)).review_reasons) == (
-        AUDIT in plain.review_reasons
-    )
+    assert accepted(told, rules, response_id(number)).in_audit == plain.in_audit
 
 
 def test_the_report_of_a_run_carries_the_audit(tmp_path: Path) -> None:
@@ -165,7 +158,7 @@ def test_the_report_of_a_run_carries_the_audit(tmp_path: Path) -> None:
     for number, key in enumerate(keys.values()):
         entry = accepted(feedback(20.0 + number), rules, key)
         ledger.add_feedback("one", key, entry)
-        drawn += [key] if AUDIT in entry.review_reasons else []
+        drawn += [key] if entry.in_audit else []
     before = full_report(ledger, "one").stages.audit
     assert (before.num_responses, before.num_drawn, before.mean_score) == (80, len(drawn), None)
     assert before.note.startswith(f"{MIN_LABELS} more audit answers are needed")
@@ -174,4 +167,20 @@ def test_the_report_of_a_run_carries_the_audit(tmp_path: Path) -> None:
     assert after.num_answered == len(drawn)
     assert after.mean_score is not None
     assert after.mean_score.value == pytest.approx(50.0)
+    ledger.close()
+
+
+def test_a_round_that_an_older_version_judged_has_its_audit(tmp_path: Path) -> None:
+    rules = settings(review={"mode": "uncertain", "audit_fraction": 0.5})
+    [prompt] = prompt_rows(1)
+    key = response_key(prompt.key, "a plan")
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger.create_run("one", "plans", rules, "file", [prompt])
+    made = SampleRow(prompt_key=prompt.key, policy="policy", round=1, variation=0, response_key=key)
+    ledger.add_samples("one", [made], {key: "a plan"})
+    ledger.add_feedback("one", key, feedback(50.0, review_reasons=["random audit sample"], in_audit=False))
+    assert not ledger.audited("one", 1)[0].in_audit, "the field decides"
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+        connection.execute("UPDATE feedback SET body = json_remove(body, '$.in_audit')")
+    assert ledger.audited("one", 1)[0].in_audit, "without it the sentence does"
     ledger.close()

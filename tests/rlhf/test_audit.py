@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rlhf.cli import app
-from rlhf.nodes.accept import AUDIT, accepted
+from rlhf.nodes.accept import accepted
 from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.records import Review, SampleRow
@@ -41,7 +41,7 @@ def judged(review: dict[str, Any]) -> list[str]:
     for number, key in enumerate(keys.values()):
         entry = accepted(feedback(30.0 + number / 2), rules, key)
         ledger.add_feedback("one", key, entry)
-        drawn += [key] if AUDIT in entry.review_reasons else []
+        drawn += [key] if entry.in_audit else []
     ledger.close()
     return drawn
 

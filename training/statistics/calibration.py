@@ -6,6 +6,7 @@ from statistics import fmean
 
 from rlhf.state.keys import derived_seed
 from rlhf.state.measures import CrossValidated, ScoreMap
+from rlhf.state.scores import through_map, weighted_mean
 from rlhf.training.statistics.comparison import bootstrap
 from rlhf.training.statistics.preferences import choice, hit
 from rlhf.training.statistics.score_maps import fit_pairs, fit_scores, win_probability, win_slope
@@ -95,21 +96,15 @@ class _Work:
         return [c for c in cases if c.about == source and all(read(side) is not None for side in c.sides)]
 
     def reader(self, name: str, dimensions: _Maps, overall: ScoreMap | None) -> _Read:
-        """How a side's score is read through the maps, as rlhf.nodes.aggregate does it."""
+        """How a side's score is read through the maps, as that of a response is that is judged with them."""
 
         def dimension(side: Side, name: str) -> float | None:
             score = side.scores.get(name)
-            if score is None or name not in dimensions:
-                return score
-            return min(dimensions[name](score), side.caps.get(name, 100.0))
+            return None if score is None else through_map(score, dimensions.get(name), side.caps.get(name))
 
         def whole(side: Side) -> float | None:
-            weighed = [(self.weights[n], dimension(side, n) or 0.0) for n in self.weights if n in side.scores]
-            total = sum(weight for weight, _ in weighed)
-            if total <= 0:
-                return None
-            mean = sum(weight * score for weight, score in weighed) / total
-            return round(overall(mean) if overall else mean, 4)
+            scores = {name: dimension(side, name) or 0.0 for name in side.scores if name in self.weights}
+            return weighted_mean(scores, self.weights, overall)
 
         return whole if name == OVERALL else lambda side: dimension(side, name)
 

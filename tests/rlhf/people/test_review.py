@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rlhf.cli import app
-from rlhf.nodes.accept import points_of_rating
 from rlhf.nodes.review import PAGE
 from rlhf.people.merge import import_review, merge
 from rlhf.state.ledger import Ledger
 from rlhf.state.records import Review
+from rlhf.state.scores import points_of_rating
 from tests.rlhf.conftest import PROMPTS
 from tests.scripted_endpoint import ScriptedEndpoint
 
