@@ -46,7 +46,7 @@ docs: $(READY) ## Write anew what the documentation repeats of the code
 serve: $(READY) ## Serve both graphs for Studio and the SDK on 127.0.0.1
 	$(BIN)/rlhf serve
 
-benchmarks: $(READY) ## Print the figures the README states
+benchmarks: $(READY) ## Print the figures docs/trust.md states
 	$(BIN)/python -m benchmarks.evidence
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.growth

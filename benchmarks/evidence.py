@@ -1,4 +1,4 @@
-"""How far the evidence can be trusted: the figures the README states.
+"""How far the evidence can be trusted: the figures docs/trust.md states.
 
 First the hand-written cases of tests/nodes/evidence/cases: precision and recall of each kind of finding, on the half
 that the code was written with and on the half that was held back. Then pairs of budgeting responses made by program,

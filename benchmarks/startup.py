@@ -1,4 +1,4 @@
-"""How long `rlhf --help`, `import rlhf` and importing a graph take: the figures the README states (idle machine)."""
+"""How long `rlhf --help`, `import rlhf` and importing a graph take: the figures docs/trust.md states (idle machine)."""
 
 import subprocess
 import sys
