@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rlhf.nodes.concurrency import in_thread
@@ -128,7 +126,3 @@ def _quality(newest: list[Batch]) -> Iterator[Metric]:
             p_value.add_metric([quality.task_type], quality.drift.p_value)
         alerts.add_metric([quality.task_type], len(quality.alerts))
     yield from (psi, p_value, alerts)
-
-
-app = Starlette(middleware=[Middleware(RefreshOnScrape)])
-"""For the server: its own routes come to this application, the middleware stays in front of them."""

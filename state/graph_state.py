@@ -1,6 +1,8 @@
 """The graphs' state: a persisted format, so it stays small — ids, counters and decisions, never texts."""
 
 import operator
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels import EphemeralValue
@@ -63,6 +65,19 @@ def as_context(value: object) -> RunContext:
         return RunContext.model_validate(value or {})
     except ValidationError as error:
         raise SettingsError(f"context: {first_mistake(error, 'the context')}.") from error
+
+
+def unknown_context(context: Mapping[str, object]) -> str:
+    """What is wrong with the names in a context, in one line; empty if all are known.
+
+    The server drops what the schema does not name before a graph sees it: a misspelt key would be ignored.
+    """
+    unknown = sorted(set(context) - set(RunContext.model_fields))
+    if not unknown:
+        return ""
+    near = get_close_matches(unknown[0], RunContext.model_fields, 1)
+    meant = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(RunContext.model_fields)}."
+    return f"unknown key {unknown[0][:60]!r}{meant}"
 
 
 def one_of(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:

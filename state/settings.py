@@ -1,5 +1,6 @@
 """The recipe: every setting of a run, read from TOML and refused before anything runs if it is wrong."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -256,6 +257,31 @@ class StorageSettings(_Section):
         return Path(self.checkpoint_url.removeprefix("sqlite:///"))
 
 
+class ServerSettings(_Section):
+    """Who may call the served app, and how much it takes. The operator's: no client changes it."""
+
+    origins: list[str] = ["https://smith.langchain.com", "https://dev.agentinbox.ai"]
+    """Pages whose scripts may call the server, as SCHEME://HOST[:PORT]; Studio's and Agent Inbox's as shipped."""
+    hosts: list[str] = []
+    """Names, beside those of this machine's loopback, under which the server is called."""
+    open_routes: list[Literal["store", "mcp", "a2a", "ui", "crons", "webhooks", "websocket"]] = []
+    """What else of LangGraph's server clients may use; each of them can start or change something unseen."""
+    max_body_bytes: int = Field(32 * 2**20, ge=1024)
+    """Bytes a request's body may have."""
+    requests_per_minute: int = Field(1200, ge=0)
+    """Requests the server takes in any minute, all clients together; 0: no limit."""
+
+    @field_validator("origins")
+    @classmethod
+    def _origins_are_exact(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[^\s/*?#@]+", origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write SCHEME://HOST[:PORT], without a path or a wildcard"
+                )
+        return origins
+
+
 class Settings(_Section):
     """A whole recipe."""
 
@@ -279,6 +305,8 @@ class Settings(_Section):
     """Whether a person approves training and deployment."""
     storage: StorageSettings = StorageSettings()
     """Where runs live."""
+    server: ServerSettings = ServerSettings()
+    """Who may call the served app."""
 
     def replace(self, changes: Mapping[str, Any], where: str) -> "Settings":
         """A copy with `changes` ({section: {key: value}} or {key: value}) applied and checked anew.

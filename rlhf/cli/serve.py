@@ -18,22 +18,12 @@ _QUIET = {
     "CREWAI_DISABLE_VERSION_CHECK": "true",
 }
 
-# The same as langgraph.json in the repository. The server asks nobody who they are, so that only Studio's and
-# Agent Inbox's pages, and no other that is open in the browser, may call it.
+# The same as langgraph.json in the repository. rlhf.web.guard says who may call, and answers for the origins.
 _CONFIG = {
     "dependencies": ["."],
     "graphs": {"judge": "rlhf.graph.judge:graph", "pipeline": "rlhf.graph.pipeline:graph"},
     "checkpointer": {"path": "rlhf.graph.checkpoints.make"},
-    "http": {
-        "app": "rlhf.metrics:app",
-        "cors": {
-            "allow_origins": ["https://smith.langchain.com", "https://dev.agentinbox.ai"],
-            "allow_methods": ["*"],
-            "allow_headers": ["*"],
-            "allow_credentials": True,
-            "expose_headers": ["content-location", "x-pagination-total"],
-        },
-    },
+    "http": {"app": "rlhf.web.app:app", "cors": {"allow_origins": []}},
 }
 
 

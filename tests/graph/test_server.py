@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import httpx
 import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
@@ -121,13 +122,18 @@ def test_a_client_cannot_set_what_is_the_operators(
     choice: dict[str, Any],
     place: str,
 ) -> None:
-    # The server hands on what the context's schema names and nothing else.
     given: dict[str, Any] = {"prompt": "Hi.", "response": f"Ho, {place} {choice}."}
-    options: Any = {"context": choice} if place == "context" else {"config": {"configurable": choice}}
     endpoint.forget()
-    Feedback.model_validate(client.runs.wait(None, "judge", input=given, **options))
-    assert endpoint.count(is_judge_call) == 5
-    assert {body["model"] for body in endpoint.calls} == {"scripted"}
+    if place == "context":
+        with pytest.raises(httpx.HTTPStatusError, match="422") as refused:
+            client.runs.wait(None, "judge", input=given, context=choice)
+        assert "context: unknown key" in refused.value.response.text
+        assert endpoint.count() == 0
+    else:  # the server hands on what the context's schema names and nothing else
+        config: Any = {"configurable": choice}
+        Feedback.model_validate(client.runs.wait(None, "judge", input=given, config=config))
+        assert endpoint.count(is_judge_call) == 5
+        assert {body["model"] for body in endpoint.calls} == {"scripted"}
     assert not [
         path for path in server.workplace.folder.iterdir() if path.name in ("other.sqlite", "elsewhere")
     ]
