@@ -24,7 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterat
 
 
 def test_forged_requests_over_the_network_start_answer_and_delete_nothing(server: Server) -> None:
-    thread = get_sync_client(url=server.url).threads.create()["thread_id"]
+    with get_sync_client(url=server.url) as client:
+        thread = client.threads.create()["thread_id"]
     port = server.url.rpartition(":")[2]
     passed = []
     with httpx.Client(trust_env=False, base_url=server.url) as browser:
@@ -40,9 +41,9 @@ def test_forged_requests_over_the_network_start_answer_and_delete_nothing(server
             sent = [("origin", origin), ("content-type", "text/plain")]
             assert browser.delete(f"/threads/{thread}", headers=sent).status_code == 403
     assert passed == []
-    client = get_sync_client(url=server.url)
-    assert [found["thread_id"] for found in client.threads.search()] == [thread]
-    assert not client.runs.list(thread)
+    with get_sync_client(url=server.url) as client:
+        assert [found["thread_id"] for found in client.threads.search()] == [thread]
+        assert not client.runs.list(thread)
     assert server.workplace.table("runs") == []
 
 
