@@ -111,6 +111,9 @@ def values_of(hint: Any, field: FieldInfo) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is dict:
         return "table of numbers"
+    if origin is list:
+        inner = values_of(arguments[0], field)
+        return f"list of: {inner}" if get_origin(arguments[0]) is Literal else f"list of {inner}"
     word = {str: "text", bool: "`true`, `false`", int: "whole number", float: "number"}[hint]
     limits = [limit for limit in (bound(each) for each in field.metadata) if limit]
     pattern = next((each.pattern for each in field.metadata if getattr(each, "pattern", None)), None)
