@@ -101,7 +101,8 @@ def _read(folder: Path) -> tuple[Case, ...]:
     ]
     clean = {row["id"]: Clean.model_validate(row) for row in rows if "twin_of" not in row}
     return tuple(
-        _twin(Twin.model_validate(row), clean) if "twin_of" in row else _alone(clean[row["id"]]) for row in rows
+        _twin(Twin.model_validate(row), clean) if "twin_of" in row else _alone(clean[row["id"]])
+        for row in rows
     )
 
 

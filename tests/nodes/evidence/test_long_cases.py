@@ -13,15 +13,19 @@ from tests.nodes.evidence.long_cases import FOLDER, Case, is_held_back, load_cas
 
 NEW: Final = frozenset({"deadline_missed", "impossible_order", "item_too_long"})
 INFO: Final = frozenset({"amount", "allocation", "concrete_step", "owner", "date", "call_to_action"})
-OF_THE_WHOLE: Final = frozenset(
-    """
+_OF_THE_WHOLE: Final = """
     empty too_short too_long hard_to_read poor_structure off_topic copied_prompt placeholder refusal no_step
     no_date_or_owner no_figures no_call_to_action disclosure_missing same_amounts
-    """.split()
-)
+"""
+OF_THE_WHOLE: Final = frozenset(_OF_THE_WHOLE.split())
 MAY_BE_SHORT: Final = frozenset({"empty", "too_short", "placeholder", "copied_prompt", "refusal"})
 _WORD: Final = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
-_DONE: Final = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+_DONE: Final = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 CASES: Final = load_cases()
 CLEAN: Final = [case for case in CASES if case.twin_of is None]
@@ -39,7 +43,9 @@ def test_there_are_enough_of_them() -> None:
 def test_every_kind_is_there() -> None:
     known = set(get_args(FindingKind)) | NEW
     wanted = Counter(kind for case in TWINS for kind in case.kinds)
-    named = wanted.keys() | {kind for case in TWINS for kind in case.also} | {k for c in CLEAN for k in c.reads}
+    named = (
+        wanted.keys() | {kind for case in TWINS for kind in case.also} | {k for c in CLEAN for k in c.reads}
+    )
 
     assert named <= known
     assert wanted.keys() >= known - INFO
@@ -82,12 +88,21 @@ def test_a_clean_answer_is_right(case: Case) -> None:
         _hold(line)
     for texts in case.reads.values():
         assert all(text in case.response for text in texts)
+    said = _plain(case.response)
+    assert not [term for term in case.context.get("banned_terms", []) if _plain(term) in said]
+    for key in ("brand", "required_terms", "disclosures"):
+        value = case.context.get(key, [])
+        assert all(_plain(term) in said for term in ([value] if isinstance(value, str) else value))
 
 
 def _texts(value: object) -> str:
     if isinstance(value, dict):
         return "\n".join(_texts(each) for pair in value.items() for each in pair)
     return "\n".join(map(_texts, value)) if isinstance(value, list) else str(value)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.lower())
 
 
 def _hold(line: str) -> None:
