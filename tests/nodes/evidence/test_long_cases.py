@@ -8,7 +8,7 @@ from typing import Final, get_args
 
 import pytest
 
-from nodes.evidence import FindingKind
+from rlhf.nodes.evidence import FindingKind
 from tests.nodes.evidence.long_cases import FOLDER, Case, is_held_back, load_cases
 
 NEW: Final = frozenset({"deadline_missed", "impossible_order", "item_too_long"})
