@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from rlhf.state.errors import LedgerError
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger.audits import Audited
 from rlhf.state.run_report import (
@@ -118,24 +119,30 @@ _Stage = TypeVar("_Stage", bound=BaseModel)
 def run_report(ledger: Ledger, run_id: str) -> RunReport:
     """The run as it stands, with the results of its newest round; InputError if there is no such run."""
     run = ledger.run(run_id)
+    notes = [run.note] if run.note else []
 
     def newest(stage: str, kind: type[_Stage]) -> _Stage:
-        return ledger.stage(run_id, max(run.round, 1), stage, kind) or kind()
+        try:
+            return ledger.stage(run_id, max(run.round, 1), stage, kind) or kind()
+        except LedgerError as error:  # one stage that cannot be read hides none of the others
+            notes.append(str(error))
+            return kind()
 
+    stages = Stages(
+        generation=generation_stage(ledger, run_id, run.round),
+        feedback=feedback_stage(ledger, run_id, run.round),
+        dataset=newest("dataset", DatasetStage),
+        training=newest("training", TrainingStage),
+        evaluation=newest("evaluation", EvaluationStage),
+        deployment=newest("deployment", DeploymentStage),
+    )
     return RunReport(
         run_id=run.run_id,
         status=run.status,
         adapter_name=run.adapter_name,
         round=run.round,
-        note=run.note,
-        stages=Stages(
-            generation=generation_stage(ledger, run_id, run.round),
-            feedback=feedback_stage(ledger, run_id, run.round),
-            dataset=newest("dataset", DatasetStage),
-            training=newest("training", TrainingStage),
-            evaluation=newest("evaluation", EvaluationStage),
-            deployment=newest("deployment", DeploymentStage),
-        ),
+        note=" ".join(notes),
+        stages=stages,
         usage=ledger.usage(run_id),
     )
 

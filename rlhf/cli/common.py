@@ -59,7 +59,12 @@ def opened_ledger(recipe: str | None) -> Iterator["Ledger"]:
 def services_of_run(run_id: str, recipe: str | None) -> Iterator["Services"]:
     """Services with the settings the run was started with."""
     with opened_ledger(recipe) as ledger:
-        settings = ledger.run(run_id).settings
+        run = ledger.run(run_id)
+        settings = run.settings
+    if run.unknown_settings:
+        say(
+            f"Note: this version does not know the run's {', '.join(run.unknown_settings)} and goes on without."
+        )
     with opened_services(settings) as services:
         yield services
 

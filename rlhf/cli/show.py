@@ -16,6 +16,7 @@ def runs(
     """List runs, newest first."""
     from rlhf.runs.drive import interrupted_note
     from rlhf.runs.lock import is_in_use
+    from rlhf.state.errors import LedgerError
 
     with opened_ledger(recipe) as ledger:
         rows = ledger.runs()
@@ -24,7 +25,9 @@ def runs(
             return
         for row in rows[:limit]:
             status, note = str(row.status), row.note
-            if row.status == "running" and row.source != "api" and not is_in_use(row):
+            if isinstance(row.kept_settings, LedgerError):
+                note = str(row.kept_settings)
+            elif row.status == "running" and row.source != "api" and not is_in_use(row):
                 status, note = "interrupted", interrupted_note(row.run_id)
             started = f"{row.created_at:%Y-%m-%d %H:%M} UTC"
             typer.echo(f"{row.run_id:<40} {status:<11} {started}  {row.adapter_name}  {note}".rstrip())

@@ -145,7 +145,7 @@ def _reweighed(ledger: Ledger, base: RunRow, changes: Changes) -> Reweighed:
     reviews = {key: review for key, review in reviews.items() if key in material.responses}
     made = [key for keys in material.by_prompt.values() for key in keys if key in feedback]
     waiting = {key for key in made if feedback[key].needs_review and key not in reviews}
-    run = replace(base, run_id=version.run_id, settings=work.settings)
+    run = replace(base, run_id=version.run_id, kept_settings=work.settings)
     pairs, dataset = work.dataset(run, material, feedback, reviews, provisional=bool(waiting))
     ledger.versions.add(
         NewVersion(

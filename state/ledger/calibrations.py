@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from rlhf.state.errors import LedgerError
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database
+from rlhf.state.ledger.stored import stored
 from rlhf.state.measures import Calibration, JudgeVersion
 
 
@@ -33,7 +34,7 @@ class Calibrations:
             raise LedgerError(
                 f"The ledger does not hold calibration {key}: was another ledger in use before?"
             )
-        return Calibration.model_validate(body)
+        return stored(Calibration, body, f"calibration {key}")
 
     def newest(self, judge: JudgeVersion) -> Calibration | None:
         """The judge's newest calibration."""

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database
+from rlhf.state.ledger.stored import stored_or_none
 from rlhf.state.measures import CanaryScore
 
 
@@ -37,5 +38,9 @@ class Canaries:
                 query = sa.select(t.canaries.c.key, t.canaries.c.body).where(
                     t.canaries.c.key.in_(wanted[start : start + 500])
                 )
-                found |= {row.key: CanaryScore.model_validate(row.body) for row in connection.execute(query)}
+                for row in connection.execute(query):
+                    if (
+                        score := stored_or_none(CanaryScore, row.body, f"canary's score {row.key}")
+                    ) is not None:
+                        found[row.key] = score
         return {key: score for key, score in found.items() if score.is_scored}

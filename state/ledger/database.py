@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rlhf.state.errors import LedgerError
 from rlhf.state.ledger.migrations import FORMAT, bring_up_to_date, check_readable, format_of
+from rlhf.state.ledger.stored import loads
 
 _PATIENCE = 60.0
 """Seconds to wait for another writer of an SQLite file."""
@@ -113,7 +114,11 @@ def _open(url: str) -> sa.Engine:
     try:
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, json_serializer=lambda value: json.dumps(value, ensure_ascii=False))
+        engine = sa.create_engine(
+            parsed,
+            json_serializer=lambda value: json.dumps(value, ensure_ascii=False),
+            json_deserializer=loads,
+        )
     except ModuleNotFoundError as error:
         raise LedgerError(f"storage.ledger_url needs a driver: pip install {error.name}.") from error
     except OSError as error:

@@ -1,12 +1,13 @@
 """The history of feedback quality: one row per batch and task type, and what later batches are compared with."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database
+from rlhf.state.ledger.stored import stored_or_none
 from rlhf.state.measures import Batch, FeedbackQuality
 
 
@@ -46,20 +47,17 @@ class History:
 
     def batches(self, task_type: str | None = None, limit: int | None = None) -> list[Batch]:
         """The newest `limit` batches (all by default), of one task type or of all, oldest first."""
-        query = sa.select(t.batches.c.key, t.batches.c.created_at, t.batches.c.body)
+        query = sa.select(t.batches)
         if task_type is not None:
             query = query.where(t.batches.c.task_type == task_type)
         query = query.order_by(t.batches.c.created_at.desc(), t.batches.c.key.desc()).limit(limit)
         with self._database.reading() as connection:
-            return [_batch(row.key, row.created_at, row.body) for row in connection.execute(query)][::-1]
+            return list(filter(None, map(_batch, connection.execute(query))))[::-1]
 
     def newest(self) -> list[Batch]:
         """The newest batch of every task type, by its name."""
         ranked = sa.select(
-            t.batches.c.key,
-            t.batches.c.task_type,
-            t.batches.c.created_at,
-            t.batches.c.body,
+            t.batches,
             sa.func.row_number()
             .over(
                 partition_by=t.batches.c.task_type,
@@ -69,8 +67,10 @@ class History:
         ).subquery()
         query = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.task_type)
         with self._database.reading() as connection:
-            return [_batch(row.key, row.created_at, row.body) for row in connection.execute(query)]
+            return list(filter(None, map(_batch, connection.execute(query))))
 
 
-def _batch(key: str, created_at: datetime, body: object) -> Batch:
-    return Batch(key=key, created_at=created_at, quality=FeedbackQuality.model_validate(body))
+def _batch(row: Any) -> Batch | None:
+    columns = {"task_type": row.task_type, "num_scored": row.num_scored}
+    quality = stored_or_none(FeedbackQuality, row.body, f"batch {row.key} of the history", columns)
+    return None if quality is None else Batch(key=row.key, created_at=row.created_at, quality=quality)

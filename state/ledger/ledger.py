@@ -21,6 +21,7 @@ from rlhf.state.ledger.database import Database, chunks
 from rlhf.state.ledger.failures import Failures
 from rlhf.state.ledger.history import History
 from rlhf.state.ledger.origins import Origins
+from rlhf.state.ledger.stored import read_verdict, stored, stored_or_none, stored_settings
 from rlhf.state.ledger.totals import Totals, spent, totals
 from rlhf.state.ledger.traces import Traces
 from rlhf.state.ledger.versions import Versions
@@ -40,8 +41,8 @@ class RunRow:
     """The run, as commands take it."""
     adapter_name: str
     """Name that its adapter is deployed under."""
-    settings: Settings
-    """The recipe it was started with."""
+    kept_settings: Settings | LedgerError
+    """The recipe it was started with, or why that cannot be read."""
     source: str
     """Where its prompts come from: a file, `python` for rows given there, `api` for a run that a server has."""
     status: RunStatus
@@ -52,6 +53,15 @@ class RunRow:
     """Newest round, from 1; 0 before the first."""
     created_at: datetime
     """When it was registered."""
+    unknown_settings: tuple[str, ...] = ()
+    """Keys of its recipe that only another version knows: they are not heeded."""
+
+    @property
+    def settings(self) -> Settings:
+        """The recipe it was started with; LedgerError naming the run if it cannot be read."""
+        if isinstance(self.kept_settings, LedgerError):
+            raise self.kept_settings
+        return self.kept_settings
 
 
 class Ledger:
@@ -161,14 +171,7 @@ class Ledger:
         )
         with self._database.reading() as connection:
             return [
-                PromptRow(
-                    key=row["key"],
-                    id=row["external_id"],
-                    text=row["text"],
-                    context=row["context"],
-                    task_type=row["task_type"],
-                    split=row["split"],
-                )
+                stored(PromptRow, {**row, "id": row["external_id"]}, f"prompt {row['key']}")
                 for row in connection.execute(query).mappings()
             ]
 
@@ -253,7 +256,7 @@ class Ledger:
                     .where(t.responses.c.key.in_(part))
                 )
                 for row in connection.execute(query).mappings():
-                    found[row["key"]] = ResponseRow(**row)
+                    found[row["key"]] = stored(ResponseRow, row, f"response {row['key']} with its prompt")
         if missing := [key for key in wanted if key not in found]:
             raise LedgerError(
                 f"The ledger does not hold response {missing[0]}: was another ledger in use before?"
@@ -264,10 +267,10 @@ class Ledger:
 
     def verdict(self, key: str) -> Verdict | None:
         """A finished (scored) verdict, or None if it must be asked for."""
-        query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key == key, t.verdicts.c.status == "scored")
+        query = sa.select(t.verdicts).where(t.verdicts.c.key == key, t.verdicts.c.status == "scored")
         with self._database.reading() as connection:
-            body = connection.execute(query).scalar()
-        return None if body is None else Verdict.model_validate(body)
+            row = connection.execute(query).first()
+        return None if row is None else read_verdict(row)
 
     def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool) -> None:
         """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage."""
@@ -293,8 +296,8 @@ class Ledger:
         found: list[Verdict] = []
         with self._database.reading() as connection:
             for part in chunks(list(keys)):
-                query = sa.select(t.verdicts.c.body).where(t.verdicts.c.key.in_(part))
-                found += [Verdict.model_validate(body) for body in connection.execute(query).scalars()]
+                query = sa.select(t.verdicts).where(t.verdicts.c.key.in_(part))
+                found += filter(None, map(read_verdict, connection.execute(query)))
         return found
 
     def add_feedback(self, run_id: str, response_key: str, feedback: Feedback) -> None:
@@ -314,15 +317,16 @@ class Ledger:
     def feedback(self, run_id: str, keys: Iterable[str]) -> dict[str, Feedback]:
         """Feedback by response key, for those of `keys` that have one."""
         wanted = list(dict.fromkeys(keys))
-        bodies: dict[str, dict[str, Any]] = {}
+        rows: dict[str, Any] = {}
         with self._database.reading() as connection:
             for part in chunks(wanted):
-                query = sa.select(t.feedback.c.response_key, t.feedback.c.body).where(
+                query = sa.select(t.feedback).where(
                     t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(part)
                 )
-                bodies |= {row.response_key: row.body for row in connection.execute(query)}
-        texts = self.responses(bodies)
-        return {key: Feedback(**_of_response(texts[key]), **bodies[key]) for key in wanted if key in bodies}
+                rows |= {row.response_key: row for row in connection.execute(query)}
+        texts = self.responses(rows)
+        read = ((key, _feedback(rows[key], texts[key])) for key in wanted if key in rows)
+        return {key: feedback for key, feedback in read if feedback is not None}
 
     def feedback_keys(self, run_id: str) -> set[str]:
         """Keys of the run's responses that have feedback."""
@@ -376,7 +380,9 @@ class Ledger:
         )
         with self._database.reading() as connection:
             body = connection.execute(query).scalar()
-        return None if body is None else kind.model_validate(body)
+        if body is None:
+            return None
+        return stored(kind, body, f"stage {stage} in round {round} of run {run_id}")
 
     def usage(self, run_id: str) -> Usage:
         """What the run spent on generating and judging."""
@@ -433,18 +439,22 @@ def _of_response(row: ResponseRow) -> dict[str, str]:
     )
 
 
+def _feedback(row: Any, response: ResponseRow) -> Feedback | None:
+    columns = {name: getattr(row, name) for name in ("overall_score", "rating", "coverage", "needs_review")}
+    where = f"feedback on response {row.response_key} in run {row.run_id}"
+    return stored_or_none(Feedback, row.body, where, columns | _of_response(response))
+
+
 def _review(row: Mapping[Any, Any]) -> Review:
     return Review(**{name: row[name] for name in Review.model_fields})
 
 
 def _run_row(row: Mapping[Any, Any]) -> RunRow:
-    return RunRow(
-        run_id=row["run_id"],
-        adapter_name=row["adapter_name"],
-        settings=Settings.model_validate(row["settings"]),
-        source=row["source"],
-        status=row["status"],
-        note=row["note"],
-        round=row["round"],
-        created_at=row["created_at"],
-    )
+    known = {name: row[name] for name in ("adapter_name", "source", "status", "note", "round", "created_at")}
+    settings: Settings | LedgerError
+    unknown: tuple[str, ...] = ()
+    try:
+        settings, unknown = stored_settings(row["settings"], f"the settings of run {row['run_id']}")
+    except LedgerError as error:  # the run is listed all the same
+        settings = error
+    return RunRow(run_id=row["run_id"], kept_settings=settings, unknown_settings=unknown, **known)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database, chunks
+from rlhf.state.ledger.stored import read_verdict
 from rlhf.state.records import Verdict
 
 
@@ -85,7 +86,7 @@ class Origins:
         with self._database.reading() as connection:
             for part in chunks(list(response_keys)):
                 query = (
-                    sa.select(t.verdicts.c.body, t.verdicts.c.created_at, sa.func.min(asked.run_id))
+                    sa.select(t.verdicts, sa.func.min(asked.run_id).label("asked_by"))
                     .outerjoin(
                         t.run_verdicts,
                         sa.and_(asked.verdict_key == t.verdicts.c.key, asked.cached.is_(False)),
@@ -94,9 +95,10 @@ class Origins:
                     .group_by(t.verdicts.c.key)
                     .order_by(t.verdicts.c.dimension, t.verdicts.c.created_at, t.verdicts.c.key)
                 )
-                for body, created_at, run_id in connection.execute(query):
-                    verdict = Verdict.model_validate(body)
-                    found.setdefault(verdict.response_key, []).append(Asked(verdict, created_at, run_id))
+                for row in connection.execute(query):
+                    if (verdict := read_verdict(row)) is not None:
+                        asked_for = Asked(verdict, row.created_at, row.asked_by)
+                        found.setdefault(row.response_key, []).append(asked_for)
         return found
 
     def used(self, run_id: str) -> set[str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from rlhf.state.errors import InputError
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database
+from rlhf.state.ledger.stored import stored, stored_text
 from rlhf.state.records import DimensionFeedback, Feedback, Record, ResponseRow, Review, Verdict
 from rlhf.state.run_report import DatasetStage
 from rlhf.state.settings import Settings
@@ -28,7 +29,7 @@ class Kept(BaseModel):
     """Points of 100; None if no dimension was scored."""
     rating: int | None
     """1–5 stars; None without a score."""
-    is_acceptable: bool
+    is_acceptable: bool = False
     """Whether it was acceptable."""
     needs_review: bool
     """Whether a person should see it."""
@@ -115,21 +116,24 @@ class Versions:
             shared = {row.response_key for row in samples}
             prompts = {row.key: row for row in connection.execute(_prompts(run_id))}
             responses = {
-                row.key: ResponseRow(
-                    key=row.key,
-                    prompt_key=row.prompt_key,
-                    prompt=(prompt := prompts[row.prompt_key]).text,
-                    context=prompt.context,
-                    task_type=prompt.task_type,
-                    text=row.text,
+                row.key: stored(
+                    ResponseRow,
+                    {
+                        **prompts[row.prompt_key]._mapping,
+                        **row._mapping,
+                        "prompt": prompts[row.prompt_key].text,
+                    },
+                    f"response {row.key} with its prompt",
                 )
                 for row in connection.execute(_responses(run_id))
                 if row.key in shared
             }
             feedback = {
-                key: Kept.model_validate_json(body)
-                for key, body in connection.execute(_feedback(run_id)).all()
-                if key in shared
+                row.response_key: stored_text(
+                    Kept, row.text, f"feedback on response {row.response_key} in run {run_id}", row._asdict()
+                )
+                for row in connection.execute(_feedback(run_id)).all()
+                if row.response_key in shared
             }
             verdicts: dict[str, dict[str, Verdict]] = {}
             won: dict[tuple[str, str], tuple[bool, datetime]] = {}
@@ -138,7 +142,8 @@ class Versions:
                 before = won.get((key, dimension))
                 if key in shared and (before is None or rank > before):
                     won[key, dimension] = rank
-                    verdicts.setdefault(key, {})[dimension] = Verdict.model_validate_json(body)
+                    where = f"a verdict on {dimension} of response {key}"
+                    verdicts.setdefault(key, {})[dimension] = stored_text(Verdict, body, where)
             pairs = connection.execute(
                 sa.select(t.pairs.c.chosen_key, t.pairs.c.rejected_key).where(
                     t.pairs.c.run_id == run_id, t.pairs.c.round == round
@@ -258,8 +263,9 @@ def _responses(run_id: str) -> sa.Select[Any]:
 
 def _feedback(run_id: str) -> sa.Select[Any]:
     # As text: pydantic reads JSON several times faster than json and pydantic one after the other.
-    body = sa.cast(t.feedback.c.body, sa.Text).label("body")
-    return sa.select(t.feedback.c.response_key, body).where(t.feedback.c.run_id == run_id)
+    body = sa.cast(t.feedback.c.body, sa.Text).label("text")
+    columns = [t.feedback.c[name] for name in ("response_key", "overall_score", "rating", "needs_review")]
+    return sa.select(*columns, body).where(t.feedback.c.run_id == run_id)
 
 
 def _verdicts(run_id: str) -> sa.Select[Any]:

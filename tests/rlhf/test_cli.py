@@ -254,7 +254,7 @@ def test_doctor_finds_the_embedded_default_ready() -> None:
 def test_an_unexpected_fault_is_one_line_and_the_way_to_more(ledger: Ledger) -> None:
     start(ledger)
     with closing(sqlite3.connect(".rlhf/ledger.sqlite")) as connection, connection:
-        connection.execute("UPDATE runs SET settings = '{}'")
+        connection.execute("UPDATE runs SET status = 'dreaming'")
     result = rlhf("show", "run-1")
     assert result.exit_code == 4
     assert result.stderr.startswith("Error: unexpected ValidationError: ")
