@@ -46,7 +46,11 @@ def audited(database: Database, run_id: str, round: int) -> list[Audited]:
                 t.reviews.c.response_key == t.feedback.c.response_key,
             ),
         )
-        .where(t.feedback.c.run_id == run_id, t.feedback.c.response_key.in_(made))
+        .where(
+            t.feedback.c.run_id == run_id,
+            t.feedback.c.response_key.in_(made),
+            database.is_json(t.feedback.c.body),
+        )
         .order_by(t.feedback.c.response_key)
     )
     with database.reading() as connection:
@@ -56,13 +60,13 @@ def audited(database: Database, run_id: str, round: int) -> list[Audited]:
 def _audited(
     key: str,
     score: float | None,
-    acceptable: bool,
+    acceptable: bool | None,
     in_audit: bool | None,
-    reasons: list[str],
+    reasons: list[str] | None,
     decision: Any,
     rating: int | None,
 ) -> Audited:
     if in_audit is None:  # written before there was the field
-        in_audit = AUDIT in reasons
+        in_audit = AUDIT in (reasons or ())
     review = None if decision is None else Review(response_key=key, decision=decision, rating=rating)
-    return Audited(key, score, acceptable, in_audit, review)
+    return Audited(key, score, bool(acceptable), in_audit, review)

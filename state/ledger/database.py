@@ -93,6 +93,12 @@ class Database:
         text = sa.bindparam(name, type_=sa.Text)
         return sa.cast(text, sa.JSON) if self._engine.dialect.name == "postgresql" else text
 
+    def is_json(self, column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        """Whether SQL can look into the JSON column; PostgreSQL keeps nothing else in one, SQLite anything."""
+        if self._engine.dialect.name == "postgresql":
+            return sa.true()
+        return sa.func.json_valid(sa.cast(column, sa.Text)) == 1
+
     def _statement(self, table: sa.Table) -> Any:
         # Both dialects spell "on conflict" the same way, but as separate classes.
         return (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(table)

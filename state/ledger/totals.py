@@ -27,7 +27,8 @@ def totals(database: Database) -> Totals:
     """Count. Blocking, and reads every row of three tables: about a second per million verdicts."""
     by_status = sa.select(t.runs.c.status, sa.func.count()).group_by(t.runs.c.status)
     scored = sa.select(sa.func.count()).select_from(t.verdicts).where(t.verdicts.c.status == "scored")
-    kind = sa.func.coalesce(t.verdicts.c.body["failure"].as_string(), "unknown").label("kind")
+    failure = sa.case((database.is_json(t.verdicts.c.body), t.verdicts.c.body["failure"].as_string()))
+    kind = sa.func.coalesce(failure, "unknown").label("kind")
     kinds = sa.select(kind).where(t.verdicts.c.status == "failed").subquery()
     failed = sa.select(kinds.c.kind, sa.func.count()).group_by(kinds.c.kind)
     with database.reading() as connection:

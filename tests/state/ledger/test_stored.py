@@ -136,6 +136,20 @@ def test_a_stage_that_cannot_be_read_hides_no_other(here: Path) -> None:
     assert "Stage dataset in round 1 of run waiting-training cannot be read" in report["note"]
 
 
+def test_sums_are_made_over_what_can_be_read(here: Path) -> None:
+    change("UPDATE feedback SET body = '{' WHERE response_key = (SELECT MIN(response_key) FROM feedback)")
+    change(
+        "UPDATE feedback SET body = json_remove(body, '$.is_acceptable', '$.review_reasons') WHERE body <> '{'"
+    )
+    change("UPDATE verdicts SET status = 'failed', body = '{' WHERE key = (SELECT MIN(key) FROM verdicts)")
+    result = rlhf("show", "waiting-training", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["stages"]["audit"]["num_responses"] == 6
+    ledger = Ledger(LEDGER)
+    assert ledger.totals().failed == {"unknown": 1, "unparsable": 1}
+    ledger.close()
+
+
 def test_feedback_verdicts_and_batches_that_cannot_be_read_are_left_out_and_logged(
     here: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
