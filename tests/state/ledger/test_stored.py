@@ -144,7 +144,7 @@ def test_sums_are_made_over_what_can_be_read(here: Path) -> None:
     change("UPDATE verdicts SET status = 'failed', body = '{' WHERE key = (SELECT MIN(key) FROM verdicts)")
     result = rlhf("show", "waiting-training", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["stages"]["audit"]["num_responses"] == 6
+    assert json.loads(result.stdout)["stages"]["audit"]["num_responses"] == 7
     ledger = Ledger(LEDGER)
     assert ledger.totals().failed == {"unknown": 1, "unparsable": 1}
     ledger.close()
