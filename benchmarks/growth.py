@@ -105,7 +105,7 @@ async def _run(services: Services, prompts: int) -> int:
     rows = parse_rows([{"prompt": text} for text in texts], "budgeting", "benchmark")
     run_id = register(services, "benchmark", rows, "benchmark")
     outcome, reviewed = await advance(services, run_id, lambda progress: None), 0
-    while outcome.pending is not None and outcome.pending.name == "review_response":
+    while outcome.pending is not None and outcome.pending.is_review:
         reviewed += len(outcome.pending.requests)
         outcome = await advance(services, run_id, lambda progress: None, _approval(outcome.pending))
     assert outcome.pending is not None, f"the run ended early: {outcome.report.note}"

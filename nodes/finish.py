@@ -15,6 +15,7 @@ async def finish(state: PipelineState, runtime: Runtime[RunContext], *, services
     return {
         "status": report.status,
         "note": report.note,
+        "answered": report.answered,
         "stages": report.stages.model_dump(mode="json"),
         "usage": report.usage.model_dump(),
     }

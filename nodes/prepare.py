@@ -12,7 +12,7 @@ from rlhf.state.files.atomic import checked_name
 from rlhf.state.files.prompts import parse_rows
 from rlhf.state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
 from rlhf.state.keys import derived_seed
-from rlhf.state.ledger import Ledger
+from rlhf.state.ledger import SERVED, Ledger
 from rlhf.state.records import PromptRow
 from rlhf.state.settings import Settings
 
@@ -32,7 +32,9 @@ def _registered(services: Services, run_id: str, state: PipelineState, runtime: 
     if not ledger.has_run(run_id):
         settings = as_context(runtime.context).applied_to(services.settings)
         rows = parse_rows(state.get("prompts") or [], settings.task_type, "prompts")
-        register_run(ledger, settings, run_id, state.get("adapter_name") or DEFAULT_ADAPTER_NAME, rows, "api")
+        register_run(
+            ledger, settings, run_id, state.get("adapter_name") or DEFAULT_ADAPTER_NAME, rows, SERVED
+        )
     ledger.set_run(run_id, round=1)
     return services.run(run_id).adapter_name
 

@@ -142,6 +142,7 @@ def run_report(ledger: Ledger, run_id: str) -> RunReport:
         adapter_name=run.adapter_name,
         round=run.round,
         note=" ".join(notes),
+        answered=run.answered,
         stages=stages,
         usage=ledger.usage(run_id),
     )

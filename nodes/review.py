@@ -13,14 +13,12 @@ from rlhf.nodes.services import Services
 from rlhf.nodes.tracing.scores import reviewed
 from rlhf.state.graph_state import PipelineState, RunContext
 from rlhf.state.ledger import Ledger
-from rlhf.state.records import Feedback, Review
+from rlhf.state.records import REVIEW_RESPONSE, Feedback, Review
 
 PAGE = 20
 """Responses per interrupt: the checkpoint stores what is shown, so a page is bounded."""
 EXCERPT = 1_200
 """Characters of a prompt or response that are shown; the whole text is in the ledger."""
-
-ACTION = "review_response"
 
 
 async def review(
@@ -84,7 +82,7 @@ def _request(key: str, feedback: Feedback) -> ActionRequest:
     score = "no score" if feedback.overall_score is None else f"{feedback.overall_score:.0f} of 100"
     reasons = "; ".join(feedback.review_reasons)
     return ActionRequest(
-        name=ACTION,
+        name=REVIEW_RESPONSE,
         args={
             "response_id": key,
             "prompt": _excerpt(feedback.prompt),

@@ -219,6 +219,8 @@ class PipelineState(TypedDict, total=False):
     """running, waiting, finished or failed."""
     note: str
     """One line for people: why the run stopped where it did."""
+    answered: bool
+    """False: a run that has ended asks nobody."""
     stages: dict[str, Any]
     """Results per stage, as in `rlhf show --json`."""
     usage: dict[str, int]
@@ -239,6 +241,8 @@ class PipelineOutput(TypedDict, total=False):
     """Newest round, from 1."""
     note: str
     """One line for people: why the run stopped where it did."""
+    answered: bool
+    """False: a run that has ended asks nobody."""
     stages: dict[str, Any]
     """Results per stage of the newest round (rlhf.state.run_report.Stages)."""
     usage: dict[str, int]

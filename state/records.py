@@ -344,6 +344,10 @@ class Feedback(Record):
         return part.score if part else None
 
 
+REVIEW_RESPONSE: Final = "review_response"
+"""The action by which a run asks for a review: Studio, Agent Inbox and our own commands know it by this name."""
+
+
 class Review(Record):
     """A person's word on one response; it wins over the judges."""
 

@@ -175,6 +175,8 @@ class RunReport(Record):
     """Newest round, from 1; 0 before the first."""
     note: str = ""
     """One line for people: why the run waits, stopped early or failed."""
+    answered: bool = False
+    """Whether everything it waited for is answered, so that `rlhf resume` goes on."""
     stages: Stages = Stages()
     """Figures of that round."""
     usage: Usage = Usage()

@@ -26,7 +26,7 @@ def review(run_id: RunArgument, recipe: RecipeOption = None) -> None:
             further = f" any more. Go on with: rlhf resume {run_id}" if answered else "."
             say(f"Run {run_id} waits for no answer{further}")
             return
-        if pending.name != "review_response":
+        if not pending.is_review:
             follow_to_end(services, run_id, [_ask_gate(pending)])
             return
         reviewer = _Reviewer()

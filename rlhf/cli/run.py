@@ -81,7 +81,7 @@ def answer_all(services: "Services", run_id: str, decision: str) -> None:
     pending = asyncio.run(pending_of(services, run_id))
     if pending is None:
         raise InputError(f"Run {run_id} waits for no answer; `rlhf show {run_id}` says where it stands.")
-    if pending.name != "review_response":
+    if not pending.is_review:
         follow_to_end(services, run_id, [{"type": decision}])
         return
 
@@ -106,7 +106,7 @@ def follow_to_end(
 
     with metered() as meter:
         outcome = _advanced(services, run_id, answers)
-        while answer_page and outcome.pending and outcome.pending.name == "review_response":
+        while answer_page and outcome.pending and outcome.pending.is_review:
             if not (more := answer_page(outcome.pending)):
                 break
             outcome = _advanced(services, run_id, more)

@@ -27,7 +27,7 @@ def runs(
             status, note = str(row.status), row.note
             if isinstance(row.kept_settings, LedgerError):
                 note = str(row.kept_settings)
-            elif row.status == "running" and row.source != "api" and not is_in_use(row):
+            elif row.status == "running" and not row.is_served and not is_in_use(row):
                 status, note = "interrupted", interrupted_note(row.run_id)
             started = f"{row.created_at:%Y-%m-%d %H:%M} UTC"
             typer.echo(f"{row.run_id:<40} {status:<11} {started}  {row.adapter_name}  {note}".rstrip())

@@ -152,10 +152,10 @@ def _next_steps(report: "RunReport", pending: "Pending | None") -> Iterator[str]
     if report.status == "failed":
         yield f"Mend the cause, then: rlhf resume {run}"
     elif report.status == "waiting" and pending is None:
-        if f"rlhf resume {run}" in report.note:  # an import has answered everything; the note says so
+        if report.answered:  # the note says how to go on
             return
         yield f"See and answer it: rlhf review {run}"
-    elif pending is not None and pending.name == "review_response":
+    elif pending is not None and pending.is_review:
         yield f"Look at each: rlhf review {run}"
         yield f"Or accept the judges' ratings: rlhf resume {run} --approve (or --decisions FILE)"
     elif pending is not None:

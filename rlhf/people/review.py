@@ -102,7 +102,8 @@ def import_run_review(
         waiting = len(pending_reviews(ledger, run_id, round))
         resumable = not waiting and round not in built and run.status == "waiting"
         if resumable:
-            ledger.set_run(run_id, note=f"All reviews are answered; go on with `rlhf resume {run_id}`.")
+            note = f"All reviews are answered; go on with `rlhf resume {run_id}`."
+            ledger.set_run(run_id, note=note, answered=True)
         return ReviewImport(
             num_recorded=len(new),
             num_known=num_known,

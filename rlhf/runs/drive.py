@@ -11,7 +11,7 @@ from rlhf.progress import Follow, Progress
 from rlhf.runs.lock import run_lock
 from rlhf.state.errors import InputError
 from rlhf.state.files.atomic import checked_name
-from rlhf.state.records import PromptRow
+from rlhf.state.records import REVIEW_RESPONSE, PromptRow
 from rlhf.state.run_report import RunReport
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ class Pending:
     def name(self) -> str:
         """review_response, approve_training or approve_deployment."""
         return str(self.requests[0]["name"])
+
+    @property
+    def is_review(self) -> bool:
+        """Whether it is a page of responses; else it is one gate."""
+        return self.name == REVIEW_RESPONSE
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ class _Judging:
 
 def _describe(pending: Pending) -> str:
     """One line on what a person is asked."""
-    if pending.name == "review_response":
+    if pending.is_review:
         return f"{len(pending.requests)} response(s) wait for review."
     return str(pending.requests[0]["description"])
 
@@ -183,7 +188,7 @@ def report_of(ledger: "Ledger", run_id: str, *, in_use: bool) -> RunReport:
     from rlhf.nodes.report import full_report
 
     report = full_report(ledger, run_id)
-    if report.status == "running" and not in_use and ledger.run(run_id).source != "api":
+    if report.status == "running" and not in_use and not ledger.run(run_id).is_served:
         return report.model_copy(update={"note": interrupted_note(run_id)})
     return report
 
@@ -208,11 +213,11 @@ def _config(run_id: str) -> dict[str, Any]:
 
 async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending | None:
     """What is still asked: an import or a retry may have settled some or all of it, and all settled is no wait."""
-    from rlhf.nodes.review import ACTION, pending_reviews
+    from rlhf.nodes.review import pending_reviews
 
     for interrupt in snapshot.interrupts:
         requests = interrupt.value["action_requests"]
-        if requests[0]["name"] == ACTION:
+        if requests[0]["name"] == REVIEW_RESPONSE:
             round = services.ledger.run(run_id).round
             waiting = await asyncio.to_thread(pending_reviews, services.ledger, run_id, round)
             requests = [request for request in requests if request["args"]["response_id"] in waiting]
@@ -225,6 +230,6 @@ def _named(answers: Answers, waiting: Pending) -> list[dict[str, Any]]:
     named = [dict(answer) for answer in answers]
     for answer, request in zip(named, waiting.requests, strict=False):
         edited = (answer.get("edited_action") or {}).get("args", {})
-        if waiting.name == "review_response" and not (answer.get("response_id") or "response_id" in edited):
+        if waiting.is_review and not (answer.get("response_id") or "response_id" in edited):
             answer["response_id"] = request["args"]["response_id"]
     return named

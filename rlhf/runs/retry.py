@@ -91,7 +91,8 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
                 await _judged_again(services, run_id, [*failed, *new], follow)
         finally:
             # Where the run stands is its own affair: a judge that is down now does not make it a failed run.
-            ledger.set_run(run_id, status=run.status, note=_note(ledger, run))
+            answered_now, note = _waits(ledger, run)
+            ledger.set_run(run_id, status=run.status, note=note, answered=answered_now)
             for round in range(1, run.round + 1):
                 keep_round_again(ledger, run_id, round)
         failures = [_unmade(row) for row in answered if not row.response_key]
@@ -113,21 +114,23 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
         )
 
 
-def _note(ledger: "Ledger", run: "RunRow") -> str:
-    """The run's note; it changes where nothing is left of the review that it waits for."""
+def _waits(ledger: "Ledger", run: "RunRow") -> tuple[bool, str]:
+    """Whether all that the run asked is answered, and its note: the retry may settle its review, or add to it."""
     from rlhf.nodes.review import pending_reviews
 
     reviewing = (
         run.status == "waiting" and ledger.stage(run.run_id, run.round, "dataset", DatasetStage) is None
     )
-    if reviewing and not pending_reviews(ledger, run.run_id, run.round):
-        return f"Nothing waits for review any more; go on with `rlhf resume {run.run_id}`."
-    return run.note
+    if not reviewing:
+        return run.answered, run.note
+    if not pending_reviews(ledger, run.run_id, run.round):
+        return True, f"Nothing waits for review any more; go on with `rlhf resume {run.run_id}`."
+    return False, "A person's answer is needed." if run.answered else run.note
 
 
 def _refuse_a_servers(run: "RunRow") -> None:
     """A server does not hold the run's lock, and its clients answer a review by position."""
-    if run.source == "api" and run.status in ("running", "waiting"):
+    if run.is_served and run.status in ("running", "waiting"):
         raise InputError(f"Run {run.run_id} is {run.status} at a server: let it end there, then retry.")
 
 

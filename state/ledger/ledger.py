@@ -33,6 +33,10 @@ _Record = TypeVar("_Record", bound=BaseModel)
 Policy = Literal["policy", "baseline", "adapter"]
 
 
+SERVED = "api"
+"""The source of a run that a server started."""
+
+
 @dataclass(frozen=True)
 class RunRow:
     """A run as the ledger knows it."""
@@ -51,6 +55,8 @@ class RunRow:
     """One line for people: why it waits, stopped early or failed."""
     round: int
     """Newest round, from 1; 0 before the first."""
+    answered: bool
+    """Whether it waits for no answer any more, so that `rlhf resume` goes on."""
     created_at: datetime
     """When it was registered."""
     unknown_settings: tuple[str, ...] = ()
@@ -62,6 +68,11 @@ class RunRow:
         if isinstance(self.kept_settings, LedgerError):
             raise self.kept_settings
         return self.kept_settings
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server has it: it moves there, and holds no lock here."""
+        return self.source == SERVED
 
 
 class Ledger:
@@ -154,9 +165,12 @@ class Ledger:
         status: RunStatus | None = None,
         note: str | None = None,
         round: int | None = None,
+        answered: bool | None = None,
     ) -> None:
-        """Change what is given of a run's status, note and round."""
-        given = {"status": status, "note": note, "round": round}
+        """Change what is given of a run's status, note and round; a new status is one that was not answered yet."""
+        if status is not None:
+            answered = bool(answered)
+        given = {"status": status, "note": note, "round": round, "answered": answered}
         values = {name: value for name, value in given.items() if value is not None}
         with self._database.writing() as connection:
             connection.execute(sa.update(t.runs).where(t.runs.c.run_id == run_id).values(**values))
@@ -450,7 +464,8 @@ def _review(row: Mapping[Any, Any]) -> Review:
 
 
 def _run_row(row: Mapping[Any, Any]) -> RunRow:
-    known = {name: row[name] for name in ("adapter_name", "source", "status", "note", "round", "created_at")}
+    names = ("adapter_name", "source", "status", "note", "round", "answered", "created_at")
+    known = {name: row[name] for name in names}
     settings: Settings | LedgerError
     unknown: tuple[str, ...] = ()
     try:

@@ -30,7 +30,25 @@ def lineage_indexes(connection: sa.Connection) -> None:
     add_index(connection, "ix_run_verdicts_verdict_key", "run_verdicts", ["verdict_key"])
 
 
-STEPS: Sequence[Step] = (lineage_indexes,)
+def answered_runs(connection: sa.Connection) -> None:
+    """Format 2 as well: whether all that a waiting run asked is answered is a column; it was told by the note alone."""
+    add_column(
+        connection, "runs", sa.Column("answered", sa.Boolean, server_default=sa.false(), nullable=False)
+    )
+    runs = sa.table(
+        "runs", sa.column("answered", sa.Boolean), sa.column("status", sa.String), sa.column("note", sa.Text)
+    )
+    told = sa.and_(runs.c.status == "waiting", runs.c.note.contains("`rlhf resume "))
+    connection.execute(sa.update(runs).where(told).values(answered=True))
+
+
+def format_2(connection: sa.Connection) -> None:
+    """Everything that came to the ledger between the first release and the second."""
+    lineage_indexes(connection)
+    answered_runs(connection)
+
+
+STEPS: Sequence[Step] = (format_2,)
 """What makes format 2 of format 1, format 3 of format 2, and so on."""
 
 FORMAT = 1 + len(STEPS)

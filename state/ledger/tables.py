@@ -55,6 +55,7 @@ runs = Table(
     Column("status", String(16), nullable=False),
     Column("note", Text, nullable=False, default=""),
     Column("round", Integer, nullable=False, default=0),
+    Column("answered", Boolean, nullable=False, default=False, server_default=sa.false()),
     _created(),
 )
 

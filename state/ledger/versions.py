@@ -175,6 +175,7 @@ class Versions:
                 "source": f"reweighed {base}",
                 "status": "waiting",
                 "note": new.note,
+                "answered": True,
                 "round": 1,
             }
             rows: list[tuple[sa.Table, list[dict[str, Any]]]] = [

@@ -124,9 +124,11 @@ def test_people_rate_in_a_spreadsheet_and_the_run_trains_on_their_word(ledger: L
     result = rlhf("import-review", "one", str(SHEET))
     assert "Nothing waits for review any more. Go on with: rlhf resume one" in result.stdout
     assert "rlhf resume one" in shown()["note"]
+    assert shown()["answered"]
     assert "rlhf review one" not in rlhf("show", "one").stdout
     assert "waits for no answer any more" in rlhf("review", "one").stderr
     assert "pairs?" in rlhf("resume", "one", status=3).stdout
+    assert not shown()["answered"], "now it asks about training"
 
     path = Path(shown()["stages"]["dataset"]["path"])
     ratings = {row["response_id"]: 4 if n == PAGE else 1 + n % 5 for n, row in enumerate(written)}

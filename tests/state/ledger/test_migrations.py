@@ -206,6 +206,14 @@ def test_old_runs_are_listed_and_shown(old_folder: Path) -> None:
     assert "rlhf review waiting-review" in rlhf("show", "waiting-review").stdout
 
 
+def test_an_old_run_that_only_has_to_be_resumed_is_known_without_its_note(old_folder: Path) -> None:
+    ledger = Ledger(LEDGER)
+    assert [row.run_id for row in ledger.runs() if row.answered] == ["waiting-training-w1"]
+    ledger.close()
+    assert json.loads(rlhf("show", "waiting-training-w1", "--json").stdout)["answered"]
+    assert "rlhf review" not in rlhf("show", "waiting-training-w1").stdout
+
+
 def test_an_old_run_waiting_for_review_takes_answers_and_goes_on_to_the_next_gate(old_folder: Path) -> None:
     half = rlhf("resume", "waiting-review", "--decisions", "half.json")
     assert half.exit_code == 3, half.output
