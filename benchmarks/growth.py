@@ -1,7 +1,9 @@
-"""How much the checkpoint database grows per response: the figure the README states, with its limit of 2 KiB.
+"""How a run grows with its responses: checkpoints per response, and the cost of a review page and of a pass.
 
 Runs the pipeline against the scripted endpoint up to the gate before training, once without review and once
-as recipes have it (uncertain responses and an audit of 10 %, all approved page by page).
+as recipes have it (uncertain responses and an audit of 10 %, all approved page by page). The limit is 2 KiB of
+checkpoints per response. Then measures pages and passes of rounds that are judged already (benchmarks/paging.py):
+from 1,000 to 10,000 responses they may cost a fifth more.
 """
 
 import asyncio
@@ -9,12 +11,12 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.paging import approvals, table
 from rlhf.nodes.services import Services
-from rlhf.runs.drive import Pending, advance, register
+from rlhf.runs.drive import advance, register
 from rlhf.state.files.prompts import parse_rows
 from rlhf.state.recipe import parse_recipe
 from rlhf.state.settings import Settings
@@ -24,6 +26,9 @@ RESPONSES = (100, 1000)
 VARIATIONS = 5
 LIMIT = 2048.0
 """Bytes per response."""
+PAGED = (1_000, 10_000)
+MOST_GROWTH = 0.2
+"""Of the cost of a page or a pass, from the smallest to the largest of `PAGED`."""
 
 _RECIPE = """
 task_type = "budgeting"
@@ -35,6 +40,7 @@ model = "vllm/scripted"
 base_url = {base_url}
 [pipeline]
 num_variations_per_prompt = {variations}
+num_synthetic_examples = {responses}
 held_out_fraction = 0.0
 dataset_dir = {folder}
 [review]
@@ -70,7 +76,7 @@ def measure(responses: int, review: str) -> Measured:
     """Run `responses` through generation and judging in a fresh folder."""
     with tempfile.TemporaryDirectory() as name, ScriptedEndpoint() as endpoint:
         folder = Path(name)
-        services = Services(_settings(folder, endpoint.base_url, review))
+        services = Services(_settings(folder, endpoint.base_url, review, responses))
         started = time.perf_counter()
         try:
             reviewed = asyncio.run(_run(services, responses // VARIATIONS))
@@ -87,7 +93,7 @@ def measure(responses: int, review: str) -> Measured:
         )
 
 
-def _settings(folder: Path, base_url: str, review: str) -> Settings:
+def _settings(folder: Path, base_url: str, review: str, responses: int) -> Settings:
     values = {
         "base_url": base_url,
         "folder": str(folder / "data"),
@@ -96,7 +102,7 @@ def _settings(folder: Path, base_url: str, review: str) -> Settings:
         "checkpoints": f"sqlite:///{folder / 'checkpoints.sqlite'}",
     }
     quoted = {key: json.dumps(value) for key, value in values.items()}
-    return parse_recipe(_RECIPE.format(**quoted, variations=VARIATIONS), "benchmark")
+    return parse_recipe(_RECIPE.format(**quoted, variations=VARIATIONS, responses=responses), "benchmark")
 
 
 async def _run(services: Services, prompts: int) -> int:
@@ -105,15 +111,13 @@ async def _run(services: Services, prompts: int) -> int:
     rows = parse_rows([{"prompt": text} for text in texts], "budgeting", "benchmark")
     run_id = register(services, "benchmark", rows, "benchmark")
     outcome, reviewed = await advance(services, run_id, lambda progress: None), 0
+    made = outcome.report.stages.generation.num_responses
+    assert made == prompts * VARIATIONS, f"{made} responses were made, not {prompts * VARIATIONS}"
     while outcome.pending is not None and outcome.pending.is_review:
         reviewed += len(outcome.pending.requests)
-        outcome = await advance(services, run_id, lambda progress: None, _approval(outcome.pending))
+        outcome = await advance(services, run_id, lambda progress: None, approvals(outcome.pending.requests))
     assert outcome.pending is not None, f"the run ended early: {outcome.report.note}"
     return reviewed
-
-
-def _approval(page: Pending) -> Sequence[dict[str, str]]:
-    return [{"type": "approve"} for _ in page.requests]
 
 
 def _size(folder: Path, name: str) -> int:
@@ -122,7 +126,7 @@ def _size(folder: Path, name: str) -> int:
 
 
 def main() -> int:
-    """Print the table; 1 if a run grew beyond the limit."""
+    """Print the tables; 1 if a run or the cost of a page or a pass grew beyond its limit."""
     print(
         f"{'responses':>9}  {'review':<9} {'reviewed':>8} {'checkpoint bytes':>17} {'per response':>13}",
         end="",
@@ -140,7 +144,11 @@ def main() -> int:
                 flush=True,
             )
     print(f"limit: {LIMIT:,.0f} bytes of checkpoints per response: {'kept' if worst <= LIMIT else 'BROKEN'}")
-    return int(worst > LIMIT)
+    print()
+    grown = table(PAGED, lambda folder: _settings(folder, "http://127.0.0.1:9/v1", "uncertain", PAGED[-1]))
+    kept = "kept" if grown <= MOST_GROWTH else "BROKEN"
+    print(f"limit: {MOST_GROWTH:.0%} more per page or pass at {PAGED[-1]:,}: {grown:+.0%}, {kept}")
+    return int(worst > LIMIT or grown > MOST_GROWTH)
 
 
 if __name__ == "__main__":

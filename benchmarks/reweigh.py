@@ -12,26 +12,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from random import Random
 
-import sqlalchemy as sa
-
-from rlhf.nodes.accept import accepted
-from rlhf.nodes.aggregate import aggregate_verdicts
+from benchmarks.judged_run import judged_run
 from rlhf.nodes.build_dataset import RoundFeedback, pairs_of
-from rlhf.nodes.judge_version import key_of, template_version
-from rlhf.nodes.panel import evidence_for, pack_for
-from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.runs.reweigh import Reweighed, derive
-from rlhf.state.files.prompts import parse_rows
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
-from rlhf.state.ledger import tables as t
-from rlhf.state.ledger.database import Database
 from rlhf.state.recipe import parse_recipe
-from rlhf.state.records import Feedback, PromptRow, ResponseRow, SampleRow, Usage, Verdict
 from rlhf.state.settings import Settings
-from tests.scripted_endpoint import ScriptedEndpoint, plan
+from tests.scripted_endpoint import ScriptedEndpoint
 
 LIMIT = 5.0
 """Seconds."""
@@ -59,13 +47,6 @@ min_margin = 8.0
 ledger_url = {ledger}
 checkpoint_url = {checkpoints}
 """
-
-_SENTENCES = (
-    "Each retailer has an amount and the amounts are in the currency of the brief.",
-    "The split follows the audience of each retailer, but no figure supports it.",
-    "The steps say what to do in which week; nobody is named as their owner.",
-    "The brand is named once, and the tone is that of an internal note.",
-)
 
 
 def main() -> int:
@@ -108,109 +89,16 @@ def _settings(folder: Path, base_url: str) -> Settings:
 
 
 def _build(settings: Settings, number: int) -> None:
-    """The ledger of a run whose responses are all judged."""
-    stores = ("Amazon", "CVS", "Walmart", "Target", "Kroger", "Costco")
-    prompts = parse_rows(
-        [
-            {
-                "prompt": f"Split ${1000 * (n + 3):,} between {stores[n % 6]}, {stores[(n + 1) % 6]} and "
-                f"{stores[(n + 2) % 6]} for the launch of line {n}. Say how much each gets, when and why.",
-                "context": {
-                    "brand": "Lumora",
-                    "budget": 1000 * (n + 3),
-                    "retailers": [stores[(n + i) % 6] for i in range(3)],
-                    "banned_terms": ["guaranteed", "cure"],
-                },
-            }
-            for n in range(number // VARIATIONS)
-        ],
-        "budgeting",
-        "benchmark",
-    )
-    ledger = Ledger(settings.storage.ledger_url)
-    ledger.create_run(RUN, "plans", settings, "benchmark", prompts)
-    ledger.set_run(RUN, round=1, status="finished")
-    samples, texts, rows = [], {}, []
-    for prompt in prompts:
-        for variation in range(VARIATIONS):
-            text = plan(prompt.text, variation)
-            key = response_key(prompt.key, text)
-            texts[key] = text
-            samples.append(
-                SampleRow(
-                    prompt_key=prompt.key, policy="policy", round=1, variation=variation, response_key=key
-                )
-            )
-            rows.append(_judged(prompt, key, text, settings))
-    ledger.add_samples(RUN, samples, texts, calls=1)
-    _write(settings, rows)
+    """The ledger of a run whose responses are all judged and paired."""
+    feedback = {entry.response_id: entry for entry in judged_run(settings, RUN, number, VARIATIONS)}
     by_prompt: dict[str, list[str]] = {}
-    for sample in samples:
-        by_prompt.setdefault(sample.prompt_key, []).append(str(sample.response_key))
-    feedback = {entry.response_id: entry for _, entry in rows}
-    pairs, _ = pairs_of(ledger.run(RUN), RoundFeedback(by_prompt, ledger.responses(texts), feedback, {}))
+    for key, entry in feedback.items():
+        by_prompt.setdefault(entry.prompt_id, []).append(key)
+    ledger = Ledger(settings.storage.ledger_url)
+    ledger.set_run(RUN, status="finished")
+    pairs, _ = pairs_of(ledger.run(RUN), RoundFeedback(by_prompt, ledger.responses(feedback), feedback, {}))
     ledger.set_pairs(RUN, 1, [(pair.chosen.key, pair.rejected.key, pair.margin) for pair in pairs])
     ledger.close()
-
-
-def _judged(prompt: PromptRow, key: str, text: str, settings: Settings) -> tuple[list[Verdict], Feedback]:
-    response = ResponseRow(
-        key=key,
-        prompt_key=prompt.key,
-        prompt=prompt.text,
-        context=prompt.context,
-        task_type="budgeting",
-        text=text,
-    )
-    pack, chance = pack_for("budgeting"), Random(key)
-    level = chance.gauss(3.0, 1.0)
-    verdicts = {
-        name: Verdict(
-            key=key_of(response, name, settings.judge),
-            response_key=key,
-            dimension=name,
-            status="scored",
-            score=min(100.0, max(0.0, 20 * (level + chance.gauss(0.0, 0.8)))),
-            confidence=chance.uniform(0.4, 1.0),
-            method="level",
-            strengths=chance.sample(_SENTENCES, 2),
-            weaknesses=chance.sample(_SENTENCES, 2),
-            rationale=" ".join(chance.sample(_SENTENCES, 3)),
-            model=settings.judge.model,
-            rubric_version=pack.version,
-            template_version=template_version(settings.judge),
-            usage=Usage(calls=1, input_tokens=700, output_tokens=120),
-        )
-        for name in DIMENSIONS
-    }
-    feedback = aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, settings)
-    return list(verdicts.values()), accepted(feedback, settings, key)
-
-
-def _write(settings: Settings, rows: list[tuple[list[Verdict], Feedback]]) -> None:
-    """Verdicts and feedback as the ledger keeps them, in one transaction instead of one each."""
-    texts = {"prompt", "response", "prompt_id", "response_id", "task_type"}
-    verdicts = [verdict for found, _ in rows for verdict in found]
-    database = Database(settings.storage.ledger_url)
-    with database.writing() as connection:
-        named = ("key", "response_key", "dimension", "status", "score")
-        connection.execute(
-            sa.insert(t.verdicts),
-            [{name: v[name] for name in named} | {"body": v.model_dump(mode="json")} for v in verdicts],
-        )
-        spent = {"run_id": RUN, "cached": False, "calls": 1, "input_tokens": 700, "output_tokens": 120}
-        connection.execute(sa.insert(t.run_verdicts), [spent | {"verdict_key": v.key} for v in verdicts])
-        columns = ("overall_score", "rating", "coverage", "needs_review")
-        connection.execute(
-            sa.insert(t.feedback),
-            [
-                {"run_id": RUN, "response_key": entry.response_id}
-                | {name: entry[name] for name in columns}
-                | {"body": entry.model_dump(mode="json", exclude=texts)}
-                for _, entry in rows
-            ],
-        )
-    database.close()
 
 
 def _told(result: Reweighed) -> str:

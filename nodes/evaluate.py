@@ -62,7 +62,7 @@ def _contestants(services: Services, run: RunRow, round: int) -> tuple[Weights, 
 
 async def _judge_missing(services: Services, run: RunRow, panel: Panel, keys: Sequence[str]) -> None:
     """Send every response without feedback through the panel; all at once, the crew pool bounds what runs."""
-    judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
+    judged = await in_thread(services.ledger.rounds.judged, run.run_id, keys)
     waiting = list(dict.fromkeys(key for key in keys if key not in judged))
     tell = get_stream_writer()
     done = 0

@@ -25,16 +25,14 @@ async def generate(
     """Generate for the prompts from `position` on; responses that have feedback are not sent again."""
     run = await in_thread(services.run, state["run_id"])
     options = run.settings.pipeline
-    prompts = await in_thread(lambda: services.ledger.prompts(run.run_id, "train"))
     size = max(1, BATCH // options.num_variations_per_prompt)
-    batch = prompts[state["position"] : state["position"] + size]
+    batch = await in_thread(services.ledger.rounds.prompts, run.run_id, "train", state["position"], size)
     plan = Plan("policy", state["round"], batch, options.num_variations_per_prompt)
     source = await in_thread(source_of_round, services, run, state["round"])
     samples = await sample(services, run, plan, source, "generation")
-    judged = await in_thread(lambda: services.ledger.feedback_keys(run.run_id))
-    waiting = dict.fromkeys(
-        s.response_key for s in samples if s.response_key and s.response_key not in judged
-    )
+    made = dict.fromkeys(sample.response_key for sample in samples if sample.response_key)
+    judged = await in_thread(services.ledger.rounds.judged, run.run_id, made)
+    waiting = [key for key in made if key not in judged]
     return Command(
         update={"position": state["position"] + len(batch)},
         goto=[Send("judge", {"run_id": run.run_id, "response_id": key}) for key in waiting] or "collect",

@@ -1,7 +1,8 @@
 """The quality of a batch of feedback: what it says, whether it drifts, and what crosses a threshold."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
+from typing import Protocol, TypeVar
 
 from pydantic import Field
 
@@ -10,11 +11,39 @@ from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.keys import content_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.measures import Alert, Drift, FeedbackQuality
-from rlhf.state.records import Feedback, Record
+from rlhf.state.records import Record
 from rlhf.training.statistics.drift import drift
 
 REFERENCE_BATCHES = 10
 """Drift is measured against this many earlier batches of the same task type, the newest ones."""
+
+
+class Judged(Protocol):
+    """What is measured of a judged response: a whole `Feedback`, or its figures alone as the ledger gives them."""
+
+    @property
+    def task_type(self) -> str: ...
+    @property
+    def overall_score(self) -> float | None: ...
+    @property
+    def rating(self) -> int | None: ...
+    @property
+    def coverage(self) -> float: ...
+    @property
+    def confidence(self) -> float | None: ...
+    @property
+    def is_acceptable(self) -> bool: ...
+    @property
+    def is_chosen(self) -> bool: ...
+    @property
+    def is_rejected(self) -> bool: ...
+    @property
+    def needs_review(self) -> bool: ...
+    @property
+    def scores(self) -> Mapping[str, float | None]: ...
+
+
+_Judged = TypeVar("_Judged", bound=Judged)
 
 
 class Thresholds(Record):
@@ -43,9 +72,7 @@ DEFAULT_THRESHOLDS = Thresholds()
 
 def keep_round(ledger: Ledger, run_id: str, round: int) -> None:
     """Keep the round's training responses as one batch per task type. Blocking; done again, nothing is doubled."""
-    samples = ledger.samples(run_id, "policy", round)
-    feedback = list(ledger.feedback(run_id, [s.response_key for s in samples if s.response_key]).values())
-    for task_type, part in by_task_type(feedback).items():
+    for task_type, part in by_task_type(ledger.rounds.figures(run_id, round)).items():
         key = content_key("batch", run_id, round, task_type)
         keep(ledger, key, f"{run_id} round {round}", task_type, part, DEFAULT_THRESHOLDS)
 
@@ -62,7 +89,7 @@ def keep(
     key: str,
     label: str,
     task_type: str,
-    feedback: Sequence[Feedback],
+    feedback: Sequence[Judged],
     thresholds: Thresholds,
 ) -> FeedbackQuality:
     """Measure a batch of one task type against the batches before it, and add it to the history. Blocking."""
@@ -75,7 +102,7 @@ def keep(
 def measure(
     task_type: str,
     label: str,
-    feedback: Sequence[Feedback],
+    feedback: Sequence[Judged],
     earlier: Sequence[Sequence[float]],
     thresholds: Thresholds,
 ) -> FeedbackQuality:
@@ -86,11 +113,11 @@ def measure(
     return quality.model_copy(update={"alerts": list(_alerts(quality, thresholds))})
 
 
-def summary(task_type: str, label: str, feedback: Sequence[Feedback]) -> FeedbackQuality:
+def summary(task_type: str, label: str, feedback: Sequence[Judged]) -> FeedbackQuality:
     """Means and shares over the judged feedback, coverage over all; nothing is compared."""
     judged = [entry for entry in feedback if entry.overall_score is not None]
 
-    def share(holds: Callable[[Feedback], bool]) -> float | None:
+    def share(holds: Callable[[Judged], bool]) -> float | None:
         return round_or_none([float(holds(entry)) for entry in judged])
 
     means = {name: round_or_none(_dimension_scores(judged, name)) for name in DIMENSIONS}
@@ -111,22 +138,22 @@ def summary(task_type: str, label: str, feedback: Sequence[Feedback]) -> Feedbac
     )
 
 
-def by_task_type(feedback: Sequence[Feedback]) -> dict[str, list[Feedback]]:
+def by_task_type(feedback: Sequence[_Judged]) -> dict[str, list[_Judged]]:
     """The feedback parted by task type, in the types' alphabetical order; `unknown` where none is named."""
-    parts: dict[str, list[Feedback]] = {}
+    parts: dict[str, list[_Judged]] = {}
     for entry in feedback:
         parts.setdefault(entry.task_type or "unknown", []).append(entry)
     return dict(sorted(parts.items()))
 
 
-def scores_of(feedback: Sequence[Feedback]) -> list[float]:
+def scores_of(feedback: Sequence[Judged]) -> list[float]:
     """The overall scores there are, 0–100."""
     return [entry.overall_score for entry in feedback if entry.overall_score is not None]
 
 
-def _dimension_scores(feedback: Sequence[Feedback], name: str) -> list[float]:
-    parts = [entry.dimensions.get(name) for entry in feedback]
-    return [part.score for part in parts if part is not None and part.score is not None]
+def _dimension_scores(feedback: Sequence[Judged], name: str) -> list[float]:
+    scores = [entry.scores.get(name) for entry in feedback]
+    return [score for score in scores if score is not None]
 
 
 def _alerts(quality: FeedbackQuality, thresholds: Thresholds) -> Iterator[Alert]:

@@ -150,12 +150,7 @@ def run_report(ledger: Ledger, run_id: str) -> RunReport:
 
 def generation_stage(ledger: Ledger, run_id: str, round: int) -> GenerationStage:
     """Counts of the round's training responses."""
-    samples = ledger.samples(run_id, "policy", round)
-    return GenerationStage(
-        num_prompts=len({sample.prompt_key for sample in samples}),
-        num_responses=sum(sample.response_key is not None for sample in samples),
-        num_failed=sum(sample.response_key is None for sample in samples),
-    )
+    return GenerationStage(**ledger.rounds.generated(run_id, round)._asdict())
 
 
 def feedback_stage(ledger: Ledger, run_id: str, round: int) -> FeedbackStage:
@@ -163,15 +158,14 @@ def feedback_stage(ledger: Ledger, run_id: str, round: int) -> FeedbackStage:
 
     num_failed counts failed verdicts (single dimensions); num_review the responses a person should see.
     """
-    keys = [sample.response_key for sample in ledger.samples(run_id, "policy", round) if sample.response_key]
-    feedback = list(ledger.feedback(run_id, keys).values())
+    feedback = ledger.rounds.figures(run_id, round)
     ratings = [entry.rating for entry in feedback if entry.rating is not None]
     scores = [entry.overall_score for entry in feedback if entry.overall_score is not None]
     return FeedbackStage(
         num_feedback=len(feedback),
         avg_rating=round_or_none(ratings),
         avg_score=round_or_none(scores),
-        num_failed=sum(part.status == "failed" for entry in feedback for part in entry.dimensions.values()),
+        num_failed=sum(entry.num_failed for entry in feedback),
         num_review=sum(entry.needs_review for entry in feedback),
         coverage=round_or_none([entry.coverage for entry in feedback]),
     )

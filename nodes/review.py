@@ -1,6 +1,7 @@
 """Node `review`: shows people what the judges are unsure of, page by page, until each has an answer."""
 
 from collections.abc import Container, Sequence
+from itertools import islice
 from typing import Literal
 
 from langgraph.config import get_stream_writer
@@ -26,31 +27,31 @@ async def review(
 ) -> Command[Literal["review", "build_dataset"]]:
     """Ask about one page of pending responses; answers may be partial, the rest is asked again."""
     run_id, round = state["run_id"], state["round"]
-    pending = await in_thread(lambda: pending_reviews(services.ledger, run_id, round))
-    if not pending:
+    ledger = services.ledger
+    page = await in_thread(lambda: pending_reviews(ledger, run_id, round, PAGE))
+    if not page:
         return Command(goto="build_dataset")
-    page = dict(list(pending.items())[:PAGE])
     answer = ask([_request(key, feedback) for key, feedback in page.items()], ["approve", "edit", "reject"])
+    named = [decision.about for decision in answer.decisions if decision.about]
+    pending = page.keys() | await in_thread(ledger.pending.among, run_id, round, named)
     answers, unknown = reviews_of(answer, list(page), pending)
-    for position in unknown:
-        detail = f"decision {position} is about a response that is not waiting for review: ignored"
-        get_stream_writer()(
-            {"stage": "review", "done": len(answers), "total": len(pending), "detail": detail}
-        )
+    if unknown:
+        total = await in_thread(ledger.pending.count, run_id, round)
+        for position in unknown:
+            detail = f"decision {position} is about a response that is not waiting for review: ignored"
+            get_stream_writer()({"stage": "review", "done": len(answers), "total": total, "detail": detail})
     await in_thread(lambda: services.ledger.add_reviews(run_id, answers))
     reviewed(answers)
     return Command(goto="review")
 
 
-def pending_reviews(ledger: Ledger, run_id: str, round: int) -> dict[str, Feedback]:
-    """Feedback of the round that needs a person and has no answer yet, by response key."""
-    keys = [sample.response_key for sample in ledger.samples(run_id, "policy", round) if sample.response_key]
-    answered = ledger.reviews(run_id)
-    return {
-        key: feedback
-        for key, feedback in ledger.feedback(run_id, keys).items()
-        if feedback.needs_review and key not in answered
-    }
+def pending_reviews(ledger: Ledger, run_id: str, round: int, limit: int | None = None) -> dict[str, Feedback]:
+    """Feedback of the round that needs a person and has no answer yet, by response key; the first `limit` of it."""
+    keys = ledger.pending.keys(run_id, round, limit)
+    found = ledger.feedback(run_id, keys)
+    if limit is not None and len(found) < len(keys):  # some are broken: they must not stand for an empty page
+        found = dict(islice(pending_reviews(ledger, run_id, round).items(), limit))
+    return found
 
 
 def reviews_of(

@@ -103,7 +103,8 @@ class DPODatasetBuilder:
             services.functions[resume] = output_generator
         with live_progress(shown=progress) as follow:
             outcome = await advance(services, resume, follow, before=["approve_training"])
-        path = outcome.report.stages.dataset.path
+        report = await in_thread(lambda: outcome.report)
+        path = report.stages.dataset.path
         if path is None:
             raise InputError(f"Run {resume} waits for review: answer it with `rlhf review {resume}` first.")
         note = "The dataset is built; going on trains an adapter."

@@ -145,7 +145,7 @@ class AutomatedRLHFPipeline(Client):
             self.services.functions[resume] = model_inference_fn
         with tracing_to(self.config.enable_langsmith, self.config.langsmith_project):
             outcome = await self._driven(resume, on_review, progress)
-        return outcome.report
+        return await in_thread(lambda: outcome.report)
 
     def _run_settings(self, function: InferenceFunction | None, *, asks: bool) -> Settings:
         settings = self.settings

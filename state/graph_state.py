@@ -194,6 +194,22 @@ class PipelineInput(TypedDict):
 
 
 @_described
+class Tally(TypedDict):
+    """A round's feedback in figures, so that a pass reads the new batch alone."""
+
+    round: int
+    """Round it is about."""
+    position: int
+    """Training prompts it covers, from the first on."""
+    judged: int
+    """Responses with feedback."""
+    scored: int
+    """Those with an overall score."""
+    total: float
+    """The sum of their scores."""
+
+
+@_described
 class PipelineState(TypedDict, total=False):
     """State of the pipeline graph."""
 
@@ -211,6 +227,8 @@ class PipelineState(TypedDict, total=False):
     """Training prompts of this round that have been sent to generation."""
     judged: Annotated[int, operator.add]
     """Responses judged so far, over all rounds."""
+    tally: Tally
+    """What `collect` has counted of the current round."""
     training: Literal["approved", "rejected"]
     """Decision of the training gate in this round."""
     deployment: Literal["approved", "rejected"]

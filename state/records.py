@@ -339,6 +339,11 @@ class Feedback(Record):
         """Actionability, 0–100; None if it was not judged."""
         return self._score("actionability")
 
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Points of 100 per dimension; None where it was not judged."""
+        return {name: part.score for name, part in self.dimensions.items()}
+
     def _score(self, dimension: str) -> float | None:
         part = self.dimensions.get(dimension)
         return part.score if part else None

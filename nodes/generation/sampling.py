@@ -57,6 +57,11 @@ class Plan:
         have = {(sample.prompt_key, sample.variation) for sample in there}
         return [(p, v) for p in self.prompts for v in range(self.variations) if (p.key, v) not in have]
 
+    def in_order(self, samples: Sequence[SampleRow]) -> list[SampleRow]:
+        """The samples by prompt and variation, as the plan has them."""
+        places = {prompt.key: place for place, prompt in enumerate(self.prompts)}
+        return sorted(samples, key=lambda sample: (places[sample.prompt_key], sample.variation))
+
     def place(self, prompt: PromptRow, variation: int) -> SampleRow:
         """A sample that is still to be made."""
         return SampleRow(
@@ -94,18 +99,14 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Source, st
 
     Progress goes to the graph's custom stream under `stage`. GenerationError if nothing came out at all.
     """
-    wanted = {prompt.key for prompt in plan.prompts}
-
-    def present() -> list[SampleRow]:
-        rows = services.ledger.samples(run.run_id, plan.policy, plan.round)
-        return [row for row in rows if row.prompt_key in wanted]
-
-    missing = plan.missing(await in_thread(present))
+    keys = [prompt.key for prompt in plan.prompts]
+    there = await in_thread(services.ledger.rounds.samples, run.run_id, plan.policy, plan.round, keys)
+    missing, made = plan.missing(there), list[SampleRow]()
     if missing and isinstance(source, Weights):
-        await _from_weights(services, run, plan, missing, source, stage)
+        made = await _from_weights(services, run, plan, missing, source, stage)
     if missing and not isinstance(source, Weights):
-        await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage)
-    samples = await in_thread(present)
+        made = await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage)
+    samples = plan.in_order([*there, *made])
     if samples and all(row.response_key is None for row in samples):
         raise GenerationError(
             f"Not one of {len(samples)} responses could be made. The last reason: {samples[-1].error}"
@@ -115,7 +116,7 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Source, st
 
 async def _from_weights(
     services: Services, run: RunRow, plan: Plan, missing: Missing, source: Weights, stage: str
-) -> None:
+) -> list[SampleRow]:
     options = run.settings.policy
     # The job holds every sample of the plan, made or not: batches, and so seeds and texts, never depend on
     # where an earlier attempt was cut off.
@@ -134,6 +135,7 @@ async def _from_weights(
         _sample(plan.place(prompt, variation), texts[prompt.key, variation]) for prompt, variation in missing
     ]
     await in_thread(lambda: _keep(services, run, made, calls=0))
+    return [row for row, _ in made]
 
 
 Write = Callable[[str, int], Awaitable[Made]]
@@ -153,20 +155,21 @@ def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
 
 async def _one_by_one(
     services: Services, run: RunRow, plan: Plan, missing: Missing, write: Write, stage: str
-) -> None:
+) -> list[SampleRow]:
     tell = get_stream_writer()
-    done = 0
+    made: list[SampleRow] = []
 
     async def one(prompt: PromptRow, variation: int) -> None:
-        nonlocal done
         place = plan.place(prompt, variation)
         answer = await write(prompt.text, _seed(run, place))
+        row, text = _sample(place, answer)
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
-        await in_thread(lambda: _keep(services, run, [_sample(place, answer)], _calls(answer)))
-        done += 1
-        tell({"stage": stage, "done": done, "total": len(missing), "detail": f"{plan.policy} responses"})
+        await in_thread(lambda: _keep(services, run, [(row, text)], _calls(answer)))
+        made.append(row)
+        tell({"stage": stage, "done": len(made), "total": len(missing), "detail": f"{plan.policy} responses"})
 
     await together(one(prompt, variation) for prompt, variation in missing)
+    return made
 
 
 async def sample_again(

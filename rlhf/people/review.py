@@ -99,7 +99,7 @@ def import_run_review(
             for number in set(rounds.values())
             if ledger.stage(run_id, number, "dataset", DatasetStage) is not None
         }
-        waiting = len(pending_reviews(ledger, run_id, round))
+        waiting = ledger.pending.count(run_id, round)
         resumable = not waiting and round not in built and run.status == "waiting"
         if resumable:
             note = f"All reviews are answered; go on with `rlhf resume {run_id}`."

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rlhf.progress import Follow, Progress
@@ -42,8 +43,17 @@ class Pending:
 class Outcome:
     """Where a run stands when nothing more happens by itself; `pending` is set if it waits for a person."""
 
-    report: RunReport
+    ledger: "Ledger"
+    run_id: str
     pending: Pending | None
+
+    @cached_property
+    def report(self) -> RunReport:
+        """The run's report; made when it is asked for, because a page of a review needs none. Blocking."""
+        report = report_of(self.ledger, self.run_id, in_use=False)
+        if self.pending is not None:
+            report = report.model_copy(update={"note": _describe(self.pending)})
+        return report
 
 
 Answers = Sequence[Mapping[str, Any]]
@@ -107,10 +117,7 @@ async def advance(
             run = services.run(run_id)
             with traced(run.settings, lambda: about(run)):
                 pending = await _driven(graph, services, run_id, follow, answers, before)
-    report = report_of(services.ledger, run_id, in_use=False)
-    if pending is not None:
-        report = report.model_copy(update={"note": _describe(pending)})
-    return Outcome(report, pending)
+    return Outcome(services.ledger, run_id, pending)
 
 
 async def _driven(
@@ -163,9 +170,8 @@ class _Judging:
 
     def begin(self) -> None:
         """Look up how many responses the round has, and how many of them are judged."""
-        samples = self._ledger.samples(self._run_id, "policy", self._ledger.run(self._run_id).round)
-        keys = {sample.response_key for sample in samples if sample.response_key}
-        self._done, self._total = len(keys & self._ledger.feedback_keys(self._run_id)), len(keys)
+        round = self._ledger.run(self._run_id).round
+        self._done, self._total = self._ledger.rounds.progress(self._run_id, round)
 
     def one_more(self) -> Progress:
         """Another response is judged."""
@@ -213,13 +219,12 @@ def _config(run_id: str) -> dict[str, Any]:
 
 async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending | None:
     """What is still asked: an import or a retry may have settled some or all of it, and all settled is no wait."""
-    from rlhf.nodes.review import pending_reviews
-
     for interrupt in snapshot.interrupts:
         requests = interrupt.value["action_requests"]
         if requests[0]["name"] == REVIEW_RESPONSE:
             round = services.ledger.run(run_id).round
-            waiting = await asyncio.to_thread(pending_reviews, services.ledger, run_id, round)
+            asked = [request["args"]["response_id"] for request in requests]
+            waiting = await asyncio.to_thread(services.ledger.pending.among, run_id, round, asked)
             requests = [request for request in requests if request["args"]["response_id"] in waiting]
         return Pending(interrupt.id, requests) if requests else None
     return None

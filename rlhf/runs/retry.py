@@ -87,7 +87,8 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
                 if samples:
                     answered = await _made_again(services, run, samples, follow)
                 made = [row.response_key for row in answered if row.response_key]
-                new = dict.fromkeys(key for key in made if key not in ledger.feedback_keys(run_id))
+                judged = ledger.rounds.judged(run_id, made)
+                new = dict.fromkeys(key for key in made if key not in judged)
                 await _judged_again(services, run_id, [*failed, *new], follow)
         finally:
             # Where the run stands is its own affair: a judge that is down now does not make it a failed run.
@@ -116,14 +117,12 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
 
 def _waits(ledger: "Ledger", run: "RunRow") -> tuple[bool, str]:
     """Whether all that the run asked is answered, and its note: the retry may settle its review, or add to it."""
-    from rlhf.nodes.review import pending_reviews
-
     reviewing = (
         run.status == "waiting" and ledger.stage(run.run_id, run.round, "dataset", DatasetStage) is None
     )
     if not reviewing:
         return run.answered, run.note
-    if not pending_reviews(ledger, run.run_id, run.round):
+    if not ledger.pending.count(run.run_id, run.round):
         return True, f"Nothing waits for review any more; go on with `rlhf resume {run.run_id}`."
     return False, "A person's answer is needed." if run.answered else run.note
 

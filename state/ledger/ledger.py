@@ -21,6 +21,8 @@ from rlhf.state.ledger.database import Database, chunks
 from rlhf.state.ledger.failures import Failures
 from rlhf.state.ledger.history import History
 from rlhf.state.ledger.origins import Origins
+from rlhf.state.ledger.pending import PendingReviews
+from rlhf.state.ledger.rounds import Rounds
 from rlhf.state.ledger.stored import read_verdict, stored, stored_or_none, stored_settings
 from rlhf.state.ledger.totals import Totals, spent, totals
 from rlhf.state.ledger.traces import Traces
@@ -406,6 +408,16 @@ class Ledger:
     def totals(self) -> Totals:
         """What the whole ledger adds up to."""
         return totals(self._database)
+
+    @property
+    def rounds(self) -> Rounds:
+        """What a round holds and adds up to."""
+        return Rounds(self._database)
+
+    @property
+    def pending(self) -> PendingReviews:
+        """What waits for a person."""
+        return PendingReviews(self._database)
 
     @property
     def calibrations(self) -> Calibrations:

@@ -42,9 +42,18 @@ def answered_runs(connection: sa.Connection) -> None:
     connection.execute(sa.update(runs).where(told).values(answered=True))
 
 
+def paging_indexes(connection: sa.Connection) -> None:
+    """Format 2 as well: a review page and a batch of prompts are found without reading the round."""
+    in_order = ["run_id", "position", "split", "prompt_key"]
+    add_index(connection, "run_prompts_in_order", "run_prompts", in_order)
+    add_index(connection, "samples_of_response", "samples", ["run_id", "policy", "round", "response_key"])
+    add_index(connection, "feedback_to_review", "feedback", ["run_id", "needs_review", "response_key"])
+
+
 def format_2(connection: sa.Connection) -> None:
     """Everything that came to the ledger between the first release and the second."""
     lineage_indexes(connection)
+    paging_indexes(connection)
     answered_runs(connection)
 
 

@@ -7,7 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import JSON, Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text, func
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+)
 
 metadata = MetaData()
 
@@ -231,3 +244,22 @@ batches = Table(
     # To the microsecond, which not every database's own clock gives: batches are ordered by it.
     Column("created_at", UtcDateTime, default=lambda: datetime.now(UTC), nullable=False),
 )
+
+# The run's prompts in their order, and the part of them that a batch is about.
+Index(
+    "run_prompts_in_order",
+    run_prompts.c.run_id,
+    run_prompts.c.position,
+    run_prompts.c.split,
+    run_prompts.c.prompt_key,
+)
+# A round's samples by their response.
+Index(
+    "samples_of_response",
+    samples.c.run_id,
+    samples.c.policy,
+    samples.c.round,
+    samples.c.response_key,
+)
+# What a person should see, without opening the feedback itself.
+Index("feedback_to_review", feedback.c.run_id, feedback.c.needs_review, feedback.c.response_key)
