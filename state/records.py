@@ -124,6 +124,8 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     RATE_LIMITED = "rate_limited"
     ENDPOINT_ERROR = "endpoint_error"
+    TOO_LONG = "too_long"
+    """The endpoint reads no text of this length; like refused, a fault of the one input."""
 
 
 class Verdict(Record):

@@ -8,7 +8,14 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rlhf.prompts.dimensions import DIMENSIONS
-from rlhf.state.endpoints import FUNCTION, Endpoint, default_base_url, default_key_env, parse_model
+from rlhf.state.endpoints import (
+    FUNCTION,
+    Endpoint,
+    checked_extra_body,
+    default_base_url,
+    default_key_env,
+    parse_model,
+)
 from rlhf.state.errors import SettingsError, first_mistake
 from rlhf.state.field_docs import describe_fields
 
@@ -24,17 +31,24 @@ class _ModelSection(_Section):
     """Keys shared by the two sections that describe an endpoint."""
 
     model: str
-    """Which model: `local` (the embedded one), `openai/NAME`, `ollama/NAME` or `vllm/NAME`; for the
-    policy also `hf:PATH`, a folder with weights."""
+    """Which model: `local` (the embedded one) or `PROVIDER/NAME`, such as `openai/NAME` or `anthropic/NAME`; for
+    the policy also `hf:PATH`, a folder with weights."""
     base_url: str | None = None
     """Address of the server up to and including /v1; left out, the provider's own."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key, never the key; left out, the provider's own
-    (OPENAI_API_KEY for `openai`, none for the others)."""
+    (OPENAI_API_KEY for `openai`, none for `ollama` and `vllm`)."""
     concurrency: int = Field(8, ge=1, le=512)
     """Requests under way at once."""
     timeout: float = Field(120.0, gt=0.0, le=3600.0)
     """Seconds one request may take."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Keys added to every request as they are, such as { reasoning_effort = "low" } or chat_template_kwargs."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra_body_asks_the_same(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return checked_extra_body(value)
 
     def _endpoint(self, where: str, temperature: float, max_tokens: int) -> Endpoint:
         provider, name = parse_model(self.model, where)
@@ -47,6 +61,7 @@ class _ModelSection(_Section):
             max_tokens=max_tokens,
             concurrency=self.concurrency,
             timeout=self.timeout,
+            extra_body=self.extra_body,
         )
 
 
@@ -101,6 +116,9 @@ class JudgeSettings(_ModelSection):
     """Judgements per dimension to average where the endpoint gives no log-probabilities."""
     workers: int = Field(0, ge=0, le=64)
     """Worker processes for the crews; 0: one per core, four at most."""
+    identity: str | None = Field(None, min_length=1, max_length=200)
+    """What the judge is called in the keys of its verdicts; None: provider, model, address and extra_body. One name for
+    two addresses says that the same model answers at both."""
 
     @model_validator(mode="after")
     def _no_folder(self) -> Self:
@@ -118,6 +136,11 @@ class JudgeSettings(_ModelSection):
     def endpoint(self) -> Endpoint:
         """The judge as an endpoint."""
         return self._endpoint("judge.model", self.temperature, self.max_tokens)
+
+    @property
+    def known_as(self) -> str:
+        """The identity of the judge: a verdict is only ever found again by the judge that gave it."""
+        return self.identity or self.endpoint().identity
 
 
 class PipelineSettings(_Section):

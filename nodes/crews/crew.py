@@ -12,9 +12,10 @@ from crewai import Agent, Crew, Process, Task
 from pydantic import PrivateAttr
 
 from rlhf.nodes.crews.crewai_internals import without_output_log
-from rlhf.nodes.crews.llm import Dialects, EndpointLLM
+from rlhf.nodes.crews.llm import EndpointLLM
 from rlhf.nodes.crews.readings import Reading, Readings, Unreadable, scored
 from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, failed_reply
+from rlhf.nodes.endpoints.negotiation import Dialects
 from rlhf.nodes.endpoints.protocol import CallFailed
 from rlhf.prompts.messages import VerdictAnswer
 
@@ -70,7 +71,9 @@ def _reply(samples: Sequence[Reading | Unreadable], request: JudgeRequest) -> Ju
     """What the samples of one judgement amount to: scored, unless too many cannot be used."""
     unreadable = [each for each in samples if isinstance(each, Unreadable)]
     if unreadable and not _is_enough(samples, request):
-        return failed_reply(unreadable[-1].kind, f"The verdict cannot be used: {unreadable[-1]}.")
+        last = unreadable[-1]
+        told = last.told(request.endpoint.max_tokens)
+        return failed_reply(last.kind, f"The verdict cannot be used: {told}.")
     return scored([each for each in samples if isinstance(each, Reading)])
 
 

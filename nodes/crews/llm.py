@@ -10,26 +10,13 @@ from crewai import BaseLLM
 from pydantic import PrivateAttr
 
 from rlhf.nodes.crews.crewai_internals import not_retried
-from rlhf.nodes.crews.readings import (
-    Reading,
-    Readings,
-    Unreadable,
-    answer_text,
-    read_choice,
-    read_combined,
-)
+from rlhf.nodes.crews.readings import Reading, Readings, Unreadable, read_choice, read_combined
 from rlhf.nodes.crews.requests import JudgeRequest, ModelCall
-from rlhf.nodes.endpoints.problem import Problem
-from rlhf.nodes.endpoints.protocol import (
-    CallFailed,
-    Completion,
-    Dialect,
-    Rejected,
-    body,
-    new_client,
-    send,
-    shown_address,
-)
+from rlhf.nodes.endpoints.dialect import Dialect, body
+from rlhf.nodes.endpoints.foreign import ask_langchain
+from rlhf.nodes.endpoints.negotiation import Dialects
+from rlhf.nodes.endpoints.protocol import CallFailed, Completion, Rejected, new_client, send
+from rlhf.nodes.endpoints.text import answer_text, cleaned
 from rlhf.prompts.combined import combined_schema
 from rlhf.prompts.messages import VerdictAnswer, answer_schema
 from rlhf.state.endpoints import Endpoint
@@ -41,21 +28,6 @@ _SAMPLING_TEMPERATURE: Final = 0.7
 """Least temperature when several samples are asked for: equal samples would tell nothing."""
 
 _ONE_DIGIT: Final = "root ::= [0-5]"
-
-
-class Dialects:
-    """What each endpoint was found to accept, shared by the crews of a worker."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str | None], Dialect] = {}
-
-    def of(self, endpoint: Endpoint) -> Dialect:
-        """The dialect to begin with."""
-        return self._known.get((endpoint.model, endpoint.base_url), Dialect())
-
-    def learn(self, endpoint: Endpoint, dialect: Dialect) -> None:
-        """Remember a dialect that was answered."""
-        self._known[endpoint.model, endpoint.base_url] = dialect
 
 
 class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by the type checker
@@ -146,7 +118,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         hopeless = request.style == "compact" and self._endpoint.provider == "local"
         if not bad or hopeless or _refused(readings[bad[0]]):
             return readings
-        said = answer_text(completion.choice["message"])[:4000] or "(nothing)"
+        said = cleaned(answer_text(completion.choice["message"]))[0][:4000] or "(nothing)"
         repair = [
             *asked,
             {"role": "assistant", "content": said},
@@ -164,37 +136,27 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
         self, client: httpx.AsyncClient, messages: Messages, schema: dict[str, Any] | None
     ) -> Completion:
         """One completion in the richest dialect the server takes."""
-        dialect = self._dialects.of(self._endpoint)
-        while True:
-            request = self._body(messages, dialect, schema)
-            self._spent += Usage(calls=1)
-            try:
-                completion = await self._send(client, request)
-            except Rejected as rejected:
-                simpler = dialect.simpler(str(rejected))
-                if simpler is None:
-                    where = shown_address(self._endpoint)
-                    message = f"{where} rejects the request (HTTP 400): {rejected}"
-                    problem = Problem(
-                        kind=FailureKind.ENDPOINT_ERROR, message=message, status=400, final=True
-                    )
-                    raise CallFailed(problem) from rejected
-                dialect = simpler
-                continue
-            self._dialects.learn(self._endpoint, dialect)
-            self._spent += Usage(input_tokens=completion.input_tokens, output_tokens=completion.output_tokens)
-            return completion
 
-    async def _send(self, client: httpx.AsyncClient, request: dict[str, Any]) -> Completion:
+        async def ask(request: Mapping[str, Any]) -> Completion:
+            self._spent += Usage(calls=1)
+            return await self._told(client, request)
+
+        completion = await self._dialects.complete(
+            self._endpoint, lambda dialect: self._body(messages, dialect, schema), ask
+        )
+        self._spent += Usage(input_tokens=completion.input_tokens, output_tokens=completion.output_tokens)
+        return completion
+
+    async def _told(self, client: httpx.AsyncClient, request: Mapping[str, Any]) -> Completion:
         """Make the call, and keep what was said if the request is traced."""
         if self._request is None or not self._request.traced:
-            return await send(client, self._endpoint, request)
+            return await self._send(client, request)
         told: dict[str, Any] = {}
         started = time.time()
         try:
-            completion = await send(client, self._endpoint, request)
+            completion = await self._send(client, request)
             told = {
-                "answer": answer_text(completion.choice["message"]),
+                "answer": cleaned(answer_text(completion.choice["message"]))[0],
                 "input_tokens": completion.input_tokens,
                 "output_tokens": completion.output_tokens,
             }
@@ -206,6 +168,11 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             call = {"started": started, "ended": time.time(), "messages": request["messages"], **told}
             temperature = request.get("temperature", self._endpoint.temperature)
             self._calls.append(ModelCall(**call, temperature=temperature))
+
+    async def _send(self, client: httpx.AsyncClient, request: Mapping[str, Any]) -> Completion:
+        if self._endpoint.facts.way == "langchain":
+            return await ask_langchain(self._endpoint, request)
+        return await send(client, self._endpoint, request)
 
     def _body(self, messages: Messages, dialect: Dialect, schema: dict[str, Any] | None) -> dict[str, Any]:
         request = self._request
@@ -222,7 +189,7 @@ class EndpointLLM(BaseLLM):  # type: ignore[misc]  # crewai is not followed by t
             temperature=max(self._endpoint.temperature, _SAMPLING_TEMPERATURE if several else 0.0),
             seed=(request.seed if request else 0) + self._sample,
         )
-        if compact and embedded:
+        if compact and embedded and "logprobs" in result:
             # Beside all the words a tiny model would rather say, the six digits are seldom among 20 tokens.
             result |= {"grammar": _ONE_DIGIT, "cache_prompt": True, "top_logprobs": 100}
         return result

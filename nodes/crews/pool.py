@@ -10,6 +10,7 @@ from rlhf.nodes.crews.process import default_workers
 from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, ModelCall
 from rlhf.nodes.crews.staff import Staff
 from rlhf.nodes.endpoints.lane import Lane, Patience
+from rlhf.nodes.endpoints.readiness import check_ready_to_ask
 from rlhf.state.errors import JudgingError
 from rlhf.state.records import Usage
 
@@ -23,7 +24,7 @@ class CrewPool:
         self._storage = storage
         self._patience = patience or Patience()
         self._staff: Staff | None = None
-        self._lanes: dict[tuple[str, str | None, int], Lane] = {}
+        self._lanes: dict[tuple[str, int], Lane] = {}
         self._background = Background("crew-pool")
         atexit.register(self.close)
 
@@ -39,10 +40,10 @@ class CrewPool:
 
         What a combined call cost is shared out among its verdicts. Each call made to the model is added to
         `heard`, if given, also where the judgement ends in an error. Cancelling the await cancels the request.
-        Raises EndpointError when the endpoint refuses everybody or is down, SettingsError when its key's
-        variable is unset, JudgingError when no worker starts or the pool is closed.
+        Raises EndpointError when the endpoint refuses everybody or is down, SettingsError when its key, its address,
+        its proxy or its package is at fault, JudgingError when no worker starts or the pool is closed.
         """
-        request.endpoint.key()
+        check_ready_to_ask(request.endpoint, "judge")
         if self._background.closed:
             raise JudgingError("The judges are closed; start the run again.")
         return await self._background.run(self._judge(request, heard))
@@ -76,7 +77,7 @@ class CrewPool:
     async def _judge(self, request: JudgeRequest, heard: list[ModelCall] | None) -> dict[str, JudgeReply]:
         staff = self._staff = self._staff or Staff(self._most, self._storage)
         endpoint = request.endpoint
-        address = (endpoint.model, endpoint.base_url, endpoint.concurrency)
+        address = (endpoint.identity + (endpoint.base_url or ""), endpoint.concurrency)
         if address not in self._lanes:
             self._lanes[address] = Lane(endpoint.concurrency, self._patience)
         spent = Usage()

@@ -71,6 +71,8 @@ class JudgeReply(Message):
     rationale: str = ""
     failure: FailureKind | None = None
     error: str | None = None
+    replaced: int = Field(0, ge=0)
+    """Characters of the answer that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
     usage: Usage = Usage()
 
 

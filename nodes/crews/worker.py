@@ -26,7 +26,7 @@ class Worker:
     """Warm crews, and the requests under way on them."""
 
     def __init__(self, answers: BinaryIO) -> None:
-        from rlhf.nodes.crews.llm import Dialects
+        from rlhf.nodes.endpoints.negotiation import Dialects
 
         self._answers = answers
         self._dialects = Dialects()

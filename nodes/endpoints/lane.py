@@ -8,7 +8,6 @@ Retry-After of up to `longest_retry_after` is waited for in full, a longer one e
 """
 
 import asyncio
-import math
 import random
 import time
 from collections import Counter, OrderedDict, deque
@@ -17,12 +16,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from rlhf.nodes.endpoints.limit import Limit
 from rlhf.nodes.endpoints.problem import Problem
 from rlhf.state.errors import EndpointError
 from rlhf.state.records import FailureKind
 
-FATAL: Final = frozenset({401, 403, 404})
-"""Statuses after which nothing at an address can succeed: wrong key, wrong address or unknown model."""
+FATAL: Final = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404})
+"""Statuses after which nothing at an address can succeed: moved, wrong key, no money, unknown address or model."""
 
 
 _ENDPOINTS_FAULT: Final = frozenset(
@@ -72,8 +72,7 @@ class Lane:
 
     def __init__(self, concurrency: int, patience: Patience) -> None:
         self._patience = patience
-        self._concurrency = concurrency
-        self._limit = float(concurrency)  # falls with rate limits, grows again with successes
+        self._limit = Limit(concurrency)
         self._groups: Counter[str] = Counter()  # calls under way
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._opens = 0.0  # monotonic time before which nobody passes
@@ -84,13 +83,15 @@ class Lane:
     async def run(self, group: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Make a call with as many tries as its failures deserve; the last outcome is returned, good or bad.
 
-        Raises EndpointError when the endpoint refuses everybody (401, 403, 404) or has been down for
-        `breaker` calls in a row: for this call and for all that wait in the lane.
+        A fault of the input (refused, too_long) is returned at once and counts as an answer. Raises EndpointError
+        when the endpoint refuses everybody (FATAL) or has been down for `breaker` calls in a row: for this call and
+        for all that wait in the lane.
         """
         down = self._down
         failures = 0
         while True:
             async with self._turn(group):
+                started = time.monotonic()
                 outcome = await attempt()
                 problem = outcome.problem
                 if problem is None or problem.kind not in _ENDPOINTS_FAULT:
@@ -98,7 +99,7 @@ class Lane:
                     return outcome
                 failures += 1
                 wait, last = self._next(problem, failures)
-                self._refused(problem, wait, last)
+                self._refused(problem, wait, last, started)
             if not last and not down.done():
                 await asyncio.wait([down], timeout=wait)
             if down.done():
@@ -132,7 +133,7 @@ class Lane:
 
     def _admit(self) -> None:
         """Let the next ones pass while there is room; come back later if the lane is paused."""
-        while self._waiting and self._groups.total() < max(1, math.floor(self._limit)):
+        while self._waiting and self._groups.total() < int(self._limit):
             pause = self._opens - time.monotonic()
             if pause > 0:
                 if self._timer is None:
@@ -159,14 +160,14 @@ class Lane:
 
     def _answered(self) -> None:
         self._failures = 0
-        self._limit = min(float(self._concurrency), self._limit + 1.0 / self._limit)
+        self._limit.answered()
 
-    def _refused(self, problem: Problem, wait: float, last: bool) -> None:
+    def _refused(self, problem: Problem, wait: float, last: bool, started: float) -> None:
         if problem.status in FATAL:
             self._bring_down(EndpointError(problem.message))
             return
         if problem.kind is FailureKind.RATE_LIMITED:
-            self._limit = max(1.0, self._limit / 2)
+            self._limit.refused(started)
             if wait <= self._patience.longest_retry_after:
                 self._opens = max(self._opens, time.monotonic() + wait)
             if not last:

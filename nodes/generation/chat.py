@@ -1,25 +1,21 @@
-"""Candidate responses from an endpoint, through LangChain's `init_chat_model`, with the judges' patience."""
+"""Candidate responses from an endpoint, as chat models of LangChain's, with the judges' protocol and patience."""
 
 import asyncio
 import functools
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 from rlhf.nodes.concurrency import Background
+from rlhf.nodes.endpoints.foreign import ask_langchain
 from rlhf.nodes.endpoints.lane import Lane, Patience
+from rlhf.nodes.endpoints.negotiation import Dialects
 from rlhf.nodes.endpoints.problem import Problem
-from rlhf.nodes.endpoints.protocol import (
-    new_client,
-    problem_of_status,
-    retry_after,
-    shown_address,
-    without_keys,
-)
+from rlhf.nodes.endpoints.protocol import CallFailed, Completion, new_client
+from rlhf.nodes.endpoints.readiness import check_ready_to_ask
+from rlhf.nodes.endpoints.text import cleaned, content_text
 from rlhf.state.endpoints import Endpoint
-from rlhf.state.records import FailureKind
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,9 @@ class Generated:
     input_tokens: int = 0
     output_tokens: int = 0
     calls: int = 1
-    """Calls it took, retries included."""
+    """Calls it took, retries and refused forms of the request included."""
+    replaced: int = 0
+    """Characters that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
     problem: Problem | None = None
 
     @property
@@ -47,8 +45,9 @@ async def chat(endpoint: Endpoint, prompt: str, seed: int, patience: Patience | 
     At most `endpoint.concurrency` calls are under way over the whole process; rate limits, errors and
     timeouts are retried as `lane` says and then returned as a problem. Can be awaited on any event loop:
     clients live on a background thread. Raises EndpointError when the endpoint refuses everybody or is
-    down, SettingsError when its key's variable is unset.
+    down, SettingsError when its key, its address or its package is at fault.
     """
+    check_ready_to_ask(endpoint, "policy")
     writers = _writers()
     return await writers.background.run(
         writers.write(endpoint, endpoint.key(), prompt, seed, patience or Patience())
@@ -65,85 +64,83 @@ class _Writers:
 
     def __init__(self) -> None:
         self.background = Background("chat", self._close)
+        self._dialects = Dialects()
         self._clients: dict[str, httpx.AsyncClient] = {}
-        self._models: dict[tuple[Endpoint, str | None], Any] = {}
-        self._lanes: dict[tuple[str, str | None, int, Patience], Lane] = {}
+        self._models: dict[Endpoint, Any] = {}
+        self._lanes: dict[tuple[str, int, str | None, Patience], Lane] = {}
 
     async def write(
         self, endpoint: Endpoint, key: str | None, prompt: str, seed: int, patience: Patience
     ) -> Generated:
-        way = (endpoint.model, endpoint.base_url, endpoint.concurrency, patience)
+        way = (endpoint.identity, endpoint.concurrency, key, patience)
         if way not in self._lanes:
             self._lanes[way] = Lane(endpoint.concurrency, patience)
-        if (endpoint, key) not in self._models:
+        if endpoint.facts.way == "openai" and endpoint not in self._models:
             # In a thread: it imports, and reads certificates.
-            model = await asyncio.to_thread(self._model, endpoint, key)
-            self._models.setdefault((endpoint, key), model)
-        model = self._models[endpoint, key]
+            model = await asyncio.to_thread(self._model, endpoint)
+            self._models.setdefault(endpoint, model)
         calls = 0
 
         async def attempt() -> Generated:
             nonlocal calls
-            calls += 1
-            return await _attempt(model, endpoint, key, prompt, seed)
+            generated = await self._attempt(endpoint, prompt, seed)
+            calls += generated.calls
+            return generated
 
         return replace(await self._lanes[way].run(prompt, attempt), calls=calls)
 
-    def _model(self, endpoint: Endpoint, key: str | None) -> Any:
-        from langchain.chat_models import init_chat_model
+    def _model(self, endpoint: Endpoint) -> Any:
+        from rlhf.nodes.generation.model import EndpointChat
 
         base_url = endpoint.base_url or ""
         client = self._clients.setdefault(base_url, new_client(base_url))
-        # LangChain renames max_tokens to max_completion_tokens, which only OpenAI itself is sure to know.
-        most = {"max_tokens": endpoint.max_tokens}
-        limit: dict[str, Any] = most if endpoint.provider == "openai" else {"extra_body": most}
-        return init_chat_model(
-            endpoint.model,
-            model_provider="openai",
-            base_url=endpoint.base_url,
-            api_key=key or "none",
-            temperature=endpoint.temperature,
-            timeout=endpoint.timeout,
-            max_retries=0,
-            disable_streaming=True,
-            http_async_client=client,
-            **limit,
+        return EndpointChat(endpoint, client, self._dialects)
+
+    async def _attempt(self, endpoint: Endpoint, prompt: str, seed: int) -> Generated:
+        messages = [{"role": "user", "content": prompt}]
+        try:
+            if endpoint.facts.way == "langchain":
+                return await self._foreign(endpoint, messages)
+            message = await self._models[endpoint].ainvoke(messages, seed=seed)
+        except CallFailed as failed:
+            return Generated(text="", problem=failed.problem, calls=failed.calls)
+        usage, told = message.usage_metadata or {}, message.response_metadata
+        return Generated(
+            text=message.text,
+            finish_reason=str(told["finish_reason"]),
+            input_tokens=int(usage.get("input_tokens", 0)),
+            output_tokens=int(usage.get("output_tokens", 0)),
+            calls=told["calls"],
+            replaced=told["replaced"],
+        )
+
+    async def _foreign(self, endpoint: Endpoint, messages: list[dict[str, str]]) -> Generated:
+        calls = 0
+
+        async def ask(request: Any) -> Completion:
+            nonlocal calls
+            calls += 1
+            return await ask_langchain(endpoint, request)
+
+        completion = await self._dialects.complete(
+            endpoint,
+            lambda dialect: {
+                "messages": messages,
+                "max_tokens": endpoint.max_tokens,
+                **({} if "temperature" in dialect.without else {"temperature": endpoint.temperature}),
+            },
+            ask,
+        )
+        text, replaced = cleaned(content_text(completion.choice["message"]))
+        return Generated(
+            text=text,
+            finish_reason=str(completion.choice["finish_reason"]),
+            input_tokens=completion.input_tokens,
+            output_tokens=completion.output_tokens,
+            calls=calls,
+            replaced=replaced,
         )
 
     async def _close(self) -> None:
         for client in self._clients.values():
             await client.aclose()
-
-
-async def _attempt(model: Any, endpoint: Endpoint, key: str | None, prompt: str, seed: int) -> Generated:
-    import openai
-
-    where = shown_address(endpoint)
-    try:
-        message = await model.ainvoke([{"role": "user", "content": prompt}], seed=seed)
-    except openai.APITimeoutError:
-        problem = Problem(
-            kind=FailureKind.TIMEOUT, message=f"{where} did not answer within {endpoint.timeout:g} s."
-        )
-    except openai.APIStatusError as error:
-        told = without_keys(" ".join(str(error.message).split()), key)[:200]
-        problem = problem_of_status(endpoint, error.status_code, told, retry_after(error.response.headers))
-    except openai.APIConnectionError:
-        problem = Problem(
-            kind=FailureKind.ENDPOINT_ERROR,
-            message=f"{where} cannot be reached or broke the connection: is the server running?",
-        )
-    except (openai.OpenAIError, json.JSONDecodeError, ValueError, TypeError, AttributeError, KeyError):
-        problem = Problem(
-            kind=FailureKind.ENDPOINT_ERROR,
-            message=f"{where} answered with something that is no chat completion.",
-        )
-    else:
-        usage = message.usage_metadata or {}
-        return Generated(
-            text=message.text,
-            finish_reason=str(message.response_metadata.get("finish_reason") or ""),
-            input_tokens=int(usage.get("input_tokens", 0)),
-            output_tokens=int(usage.get("output_tokens", 0)),
-        )
-    return Generated(text="", problem=problem)
