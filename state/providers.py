@@ -24,7 +24,7 @@ class Provider:
     key_header: str = "Authorization"
     """The header the key goes into; "Bearer" stands before it in Authorization alone."""
     dialect: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of a `Dialect` to begin with; only what saves a refusal that is sure to come."""
+    """Fields of a `Dialect` to begin with at its own address; only what saves a refusal that is sure to come."""
     langchain: str = ""
     """The name `init_chat_model` has for it."""
     extra: str = ""
@@ -43,7 +43,12 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "local": Provider("own"),
     "hf": Provider("own"),
     "function": Provider("own"),
-    "openai": Provider("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    "openai": Provider(
+        "openai",
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+        dialect={"tokens_key": "max_completion_tokens"},
+    ),
     "ollama": Provider("openai", "http://127.0.0.1:11434/v1"),
     "vllm": Provider("openai", "http://127.0.0.1:8000/v1"),
     # https://RESOURCE.openai.azure.com/openai/v1, or …/openai/deployments/NAME?api-version=…

@@ -104,9 +104,10 @@ def _value_at(text: str, start: int) -> Found | Torso | None:
         pass
     if not re.match(r"[{\[]\s*(?:[\"'“{\[}\]]|\w+\s*:)", text[start : start + 200]):
         return None
-    end = _end_of(text, start)
-    if end is None:
+    closed = _end_of(text, start)
+    if closed is None:
         return Torso(start) if text[start] == "{" else None
+    end = closed
     try:
         mended = _without_trailing_commas(text[start:end])
         return Found(decode(mended, 0)[0], start, end)

@@ -144,7 +144,8 @@ def is_about_the_form(complaint: Complaint) -> bool:
 
 def first_dialect(endpoint: Endpoint) -> Dialect:
     """What an endpoint is asked in as long as nothing is known of it but its provider."""
-    known = dict(endpoint.facts.dialect)
+    facts = endpoint.facts
+    known = dict(facts.dialect) if endpoint.base_url == facts.base_url or facts.base_url is None else {}
     known |= {name: frozenset(value) for name, value in known.items() if isinstance(value, list)}
     return Dialect(**{field.name: known[field.name] for field in fields(Dialect) if field.name in known})
 

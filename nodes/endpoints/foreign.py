@@ -87,12 +87,12 @@ def _kept(endpoint: Endpoint, key: str | None, temperature: float | None, max_to
         facts.key_argument: key,
         facts.address_argument: endpoint.base_url,
     }
-    given = {
+    given: dict[str, Any] = {
         name: value
         for name, value in wanted.items()
         if name and value is not None and name not in facts.dropped
     }
-    model = init_chat_model(endpoint.model, model_provider=facts.langchain, **given, **endpoint.extra_body)
+    model = init_chat_model(endpoint.model, model_provider=facts.langchain, **(given | endpoint.extra_body))
     _follow_no_redirects(model)
     return model
 

@@ -50,20 +50,20 @@ class Dialects:
                 raise
             except Rejected as rejected:
                 complaint = rejected.complaint
+                taught = lesson
                 if rejected.is_about_one_answer:
                     badly += 1
-                    simpler = dialect if badly <= _REPEATS else dialect.plainer()
-                    taught = lesson
-                elif simpler := dialect.simpler(complaint):
+                    simpler = dialect if badly <= _REPEATS else _plainer(dialect, request, body)
+                elif (simpler := dialect.simpler(complaint)) and body(simpler) != request:
                     taught = lesson.simpler(complaint) or lesson
-                elif named := sorted(
+                elif named := [
                     name for name in endpoint.extra_body if complaint.says(rf"\b{name.lower()}\b")
-                ):
+                ]:
                     raise CallFailed(_of_extra_body(endpoint, complaint, named), calls) from rejected
                 else:
                     unnamed += 1
-                    simpler = dialect if unnamed == 1 else dialect.plainer()
-                    taught = lesson if unnamed == 1 else lesson.plainer() or lesson
+                    simpler = dialect if unnamed == 1 else _plainer(dialect, request, body)
+                    taught = simpler if simpler and unnamed > 1 and not badly else lesson
                 if simpler is None or calls >= _MOST:
                     raise CallFailed(_in_the_end(endpoint, rejected), calls) from rejected
                 dialect, lesson = simpler, taught
@@ -71,6 +71,14 @@ class Dialects:
             if lesson != known:
                 self._known[endpoint.identity] = lesson
             return completion
+
+
+def _plainer(dialect: Dialect, request: Mapping[str, Any], body: Body) -> Dialect | None:
+    """The next plainer dialect in which the request is another one."""
+    plainer = dialect.plainer()
+    while plainer is not None and body(plainer) == request:
+        plainer = plainer.plainer()
+    return plainer
 
 
 def _in_the_end(endpoint: Endpoint, rejected: Rejected) -> Problem:

@@ -42,7 +42,8 @@ def wait_in_headers(headers: Mapping[str, str], *, gauges: bool = True) -> float
 
 def _of_gauges(headers: Mapping[str, str]) -> float | None:
     lower = {name.lower(): value.strip() for name, value in headers.items()}
-    empty, others = [], []
+    empty: list[float] = []
+    others: list[float] = []
     for name, value in lower.items():
         if (match := _GAUGES.fullmatch(name)) is None or (wait := _moment(value)) is None:
             continue

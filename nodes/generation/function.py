@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rlhf.nodes.concurrency import in_thread
-from rlhf.nodes.endpoints.protocol import without_keys
+from rlhf.nodes.endpoints.complaint import without_keys
 from rlhf.nodes.services import Respond
 from rlhf.state.errors import InputError
 from rlhf.state.files.prompts import checked_text

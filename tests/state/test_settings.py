@@ -38,7 +38,15 @@ def test_a_shipped_recipe_loads_and_names_every_key(name: str) -> None:
     for section, keys in sections().items():
         part = table.partition(f"[{section}]")[2].partition("\n[")[0]
         unsaid = {key for key in keys if not re.search(rf"^{key} = ", part, re.MULTILINE)}
-        assert unsaid <= {"adapter", "base_url", "api_key_env", "concurrency", "timeout"}
+        assert unsaid <= {
+            "adapter",
+            "base_url",
+            "api_key_env",
+            "concurrency",
+            "extra_body",
+            "identity",
+            "timeout",
+        }
 
 
 def test_there_are_four_recipes() -> None:

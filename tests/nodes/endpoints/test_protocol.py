@@ -1,65 +1,61 @@
 """The protocol's small print: dialects, Retry-After, and errors that give nothing away."""
 
-import email.utils
-import time
+import json
+from typing import Any
 
 import httpx
 import pytest
 
-from rlhf.nodes.endpoints.protocol import (
-    Dialect,
-    new_client,
-    retry_after,
-    send,
-    shown_address,
-    without_keys,
-)
+from rlhf.nodes.endpoints.complaint import Complaint, complaint_of, without_keys
+from rlhf.nodes.endpoints.dialect import Dialect
+from rlhf.nodes.endpoints.protocol import new_client, send
 from rlhf.state.endpoints import Endpoint
 from tests.scripted_endpoint import Reply, Request, ScriptedEndpoint, status
 
 
-def test_a_complaint_drops_what_it_names_and_otherwise_one_step() -> None:
-    full = Dialect()
-    assert full.simpler("Unsupported parameter: 'max_tokens', use 'max_completion_tokens'") == Dialect(
-        tokens_key="max_completion_tokens"
-    )
-    assert full.simpler("You are not allowed to request logprobs") == Dialect(logprobs=0)
-    assert full.simpler("top_logprobs must be at most 5") == Dialect(logprobs=5)
-    assert Dialect(logprobs=5).simpler("top_logprobs must be 0") == Dialect(logprobs=0)
-    assert full.simpler("maximum context length exceeded") is None
-    assert full.simpler("temperature does not support 0") == Dialect(temperature=False)
-    assert full.simpler("unknown response_format json_schema") == Dialect(structure="tool")
-    steps = [full]
-    while (simpler := steps[-1].simpler("bad request")) is not None:
-        steps.append(simpler)
-    assert [step.structure for step in steps] == ["schema", "schema", "tool", "plain"]
+def told(sentence: str) -> Complaint:
+    return complaint_of(400, {}, json.dumps({"error": {"message": sentence}}), None)
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("dialect", "sentence", "simpler"),
     [
-        ({"retry-after": "3"}, 3.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "-4"}, None),
-        ({}, None),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        (
+            {},
+            "Unsupported parameter: 'max_tokens', use 'max_completion_tokens'",
+            {"tokens_key": "max_completion_tokens", "refused_tokens_keys": frozenset({"max_tokens"})},
+        ),
+        ({}, "You are not allowed to request logprobs", {"logprobs": 0}),
+        ({}, "top_logprobs must be at most 5", {"logprobs": 5}),
+        ({}, "top_logprobs must be between 0 and 8", {"logprobs": 8}),
+        ({"logprobs": 5}, "top_logprobs must be 0", {"logprobs": 0}),
+        ({}, "temperature does not support 0", {"without": frozenset({"temperature"})}),
+        ({}, "unknown response_format json_schema", {"structure": "tool"}),
+        ({}, 'Unknown name "seed": Cannot find field.', {"without": frozenset({"seed"})}),
+        (
+            {},
+            "Unknown name \"additionalProperties\" at 'schema': Cannot find field.",
+            {"schema_without": frozenset({"additionalProperties"})},
+        ),
     ],
 )
-def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
+def test_a_complaint_drops_what_it_names(
+    dialect: dict[str, Any], sentence: str, simpler: dict[str, Any]
+) -> None:
+    assert Dialect(**dialect).simpler(told(sentence)) == Dialect(**{**dialect, **simpler})
 
 
-def test_retry_after_may_be_a_date_to_come() -> None:
-    wait = retry_after({"retry-after": email.utils.formatdate(time.time() + 3600, usegmt=True)})
-    assert wait is not None
-    assert 3000 < wait <= 3600
+def test_a_complaint_that_names_nothing_drops_nothing_and_the_steps_down_are_few() -> None:
+    assert Dialect().simpler(told("Bad request")) is None
+    steps = [Dialect()]
+    while (plainer := steps[-1].plainer()) is not None:
+        steps.append(plainer)
+    assert [step.structure for step in steps] == ["schema", "schema", "tool", "plain"]
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:
     endpoint = Endpoint(provider="vllm", model="m", base_url="https://me:hush@host:8443/v1/?token=hush")
-    assert shown_address(endpoint) == "vllm/m at https://host:8443/v1"
+    assert endpoint.shown == "vllm/m at https://host:8443/v1"
 
 
 def test_keys_are_blotted_out() -> None:

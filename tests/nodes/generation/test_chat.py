@@ -45,13 +45,13 @@ async def test_a_response_comes_with_its_tokens_and_its_seed_decides(server: Scr
     assert one.output_tokens > 0
 
 
-@pytest.mark.parametrize(("provider", "name"), [("vllm", "max_tokens"), ("openai", "max_completion_tokens")])
+@pytest.mark.parametrize("provider", ["vllm", "openai"])
 async def test_the_settings_are_sent_under_the_names_a_server_knows(
-    server: ScriptedEndpoint, provider: str, name: str
+    server: ScriptedEndpoint, provider: str
 ) -> None:
     await ask(policy(server, provider=provider, max_tokens=77), seed=5)
     body = server.calls[0]
-    assert (body["model"], body["temperature"], body["seed"], body[name]) == ("scripted", 0.8, 5, 77)
+    assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("scripted", 0.8, 5, 77)
     assert body["messages"] == [{"role": "user", "content": "Split $1M between CVS and Target."}]
     assert not body.get("stream")
 
@@ -63,7 +63,7 @@ async def test_the_settings_are_sent_under_the_names_a_server_knows(
         (scripted.empty, FailureKind.ENDPOINT_ERROR, 4),
         (scripted.cut_connection, FailureKind.ENDPOINT_ERROR, 4),
         (scripted.status(500), FailureKind.ENDPOINT_ERROR, 4),
-        (scripted.status(400), FailureKind.ENDPOINT_ERROR, 1),
+        (scripted.status(400), FailureKind.ENDPOINT_ERROR, 2),
         (scripted.rate_limited(), FailureKind.RATE_LIMITED, 6),
     ],
 )
