@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
-from rlhf.nodes.judge_version import key_of, template_version
+from rlhf.nodes.judge_version import key_of, known_verdict, template_version
 from rlhf.nodes.panel import evidence_for, pack_for, settings_of
 from rlhf.nodes.services import Services
 from rlhf.nodes.tracing.spans import span, spend
@@ -89,7 +89,7 @@ def _known(
     """Keys of the finished verdicts, where this question was asked before; noted as found in the run's usage."""
     found = {}
     for dimension in dimensions:
-        known = services.ledger.verdict(key_of(response, dimension, judge))
+        known = known_verdict(services.ledger, response, dimension, judge)
         if known is not None:
             services.ledger.add_verdict(run_id, known, cached=True)
             found[dimension] = known.key
@@ -146,6 +146,7 @@ def _verdict(reply: JudgeReply, response: ResponseRow, dimension: str, judge: Ju
         rationale=reply.rationale,
         failure=reply.failure,
         error=reply.error,
+        replaced=reply.replaced,
         model=judge.model,
         rubric_version=pack_for(response.task_type).version,
         template_version=template_version(judge),

@@ -5,8 +5,9 @@ from rlhf.nodes.services import Services
 from rlhf.prompts.combined import COMBINED_VERSION
 from rlhf.prompts.messages import TEMPLATE_VERSION
 from rlhf.state.keys import verdict_key
+from rlhf.state.ledger import Ledger
 from rlhf.state.measures import Calibration, JudgeVersion
-from rlhf.state.records import ResponseRow
+from rlhf.state.records import ResponseRow, Verdict
 from rlhf.state.settings import JudgeSettings, Settings
 
 
@@ -15,7 +16,7 @@ def judge_version(task_type: str, settings: Settings) -> JudgeVersion:
     return JudgeVersion(
         task_type=task_type,
         rubric_version=pack_for(task_type).version,
-        model=settings.judge.model,
+        model=settings.judge.known_as,
         template_version=template_version(settings.judge),
         evidence_weight=settings.judge.evidence_weight,
     )
@@ -35,9 +36,42 @@ def calibration_for(
 
 
 def key_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
-    """The verdict's key: the same question to the same model always has the same one."""
+    """The verdict's key: the same question to the same judge always has the same one.
+
+    A judge is its provider, model, address and extra_body, or what `judge.identity` calls it: the same name at
+    another address is another model, and its verdicts are not found.
+    """
+    return _key(judge.known_as, response, dimension, judge)
+
+
+def keys_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> tuple[str, str]:
+    """The key, and the one that versions before had for it, in which the model's name stood for the judge."""
+    return key_of(response, dimension, judge), _key(judge.model, response, dimension, judge)
+
+
+def known_verdict(
+    ledger: Ledger, response: ResponseRow, dimension: str, judge: JudgeSettings
+) -> Verdict | None:
+    """The finished verdict of this judge, or None if it must be asked for. Blocking.
+
+    A verdict with an older key says nothing of the address it came from: it counts where every run that asked for it
+    recorded the address that is asked now. One that no run asked for (`rlhf judge` alone) came from nobody knows
+    where, and is asked for again.
+    """
+    key, older = keys_of(response, dimension, judge)
+    if (found := ledger.verdict(key)) is not None or older == key:
+        return found
+    if (found := ledger.verdict(older)) is None:
+        return None
+    asked = judge.endpoint().identity
+    askers = ledger.origins.askers(older)
+    same = [ledger.run(run_id).settings.judge.endpoint().identity == asked for run_id in askers]
+    return found if same and all(same) else None
+
+
+def _key(identity: str, response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
     return verdict_key(
-        judge.model, pack_for(response.task_type).version, template_version(judge), response.key, dimension
+        identity, pack_for(response.task_type).version, template_version(judge), response.key, dimension
     )
 
 

@@ -24,12 +24,13 @@ def response_key(prompt: str, text: str) -> str:
     return content_key("response", prompt, text)
 
 
-def verdict_key(endpoint_model: str, rubric: str, template: str, response: str, dimension: str) -> str:
+def verdict_key(judge: str, rubric: str, template: str, response: str, dimension: str) -> str:
     """Key of a verdict. The response's key already stands for prompt, context and response.
 
-    `rubric` and `template` are versions; `template` covers everything that changes what is asked.
+    `judge` is its identity (`JudgeSettings.known_as`); in older keys the model's name stood for it. `rubric` and
+    `template` are versions; `template` covers everything that changes what is asked.
     """
-    return content_key("verdict", endpoint_model, rubric, template, response, dimension)
+    return content_key("verdict", judge, rubric, template, response, dimension)
 
 
 def derived_seed(*parts: Any) -> int:

@@ -155,6 +155,8 @@ class Verdict(Record):
     """Why there is no score; None where there is one."""
     error: str | None = None
     """The failure in one line for people; None where there is none."""
+    replaced: int = Field(0, ge=0)
+    """Characters of the answer that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
     model: str
     """The judge as `judge.model` names it."""
     rubric_version: str

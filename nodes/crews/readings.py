@@ -106,7 +106,8 @@ def read_choice(choice: Mapping[str, Any], compact: bool) -> Reading:
     if len({reading.answer.level for reading in readings}) > 1:
         levels = ", ".join(str(reading.answer.level) for reading in readings)
         raise Unreadable(FailureKind.UNPARSABLE, f"it holds more than one verdict, with the levels {levels}")
-    return readings[-1]
+    weighed = [reading for reading in readings if reading.levels is not None]
+    return (weighed or readings)[0]
 
 
 def read_combined(choice: Mapping[str, Any], dimensions: Sequence[str]) -> Readings:

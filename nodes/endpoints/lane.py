@@ -163,7 +163,7 @@ class Lane:
         self._limit.answered()
 
     def _refused(self, problem: Problem, wait: float, last: bool, started: float) -> None:
-        if problem.status in FATAL:
+        if problem.status in FATAL and problem.kind is FailureKind.ENDPOINT_ERROR:
             self._bring_down(EndpointError(problem.message))
             return
         if problem.kind is FailureKind.RATE_LIMITED:

@@ -46,8 +46,8 @@ _RATE: Final = (
 _STATUSES: Final[dict[str, int]] = {
     r"(?:api.?key|access.?token|credentials?) (?:is )?(?:not valid|invalid|incorrect|expired|missing)|"
     r"(?:invalid|incorrect|expired|missing) (?:api.?key|access.?token|credentials)|api_key_invalid": 401,
-    r"model.{0,80}(?:does not exist|not found|is not available|not a valid model|deprecated and)|"
-    r"(?:invalid|unknown|no such) model|model_not_found|not a valid model": 404,
+    r"model\b.{0,80}(?:does not exist|not found|is not available|not a valid model|deprecated and)|"
+    r"(?:invalid|unknown|no such) model\b|model_not_found|not a valid model": 404,
 }
 """What a refusal with status 400 says that others say with a status of its own."""
 

@@ -135,20 +135,21 @@ def _refuse_a_servers(run: "RunRow") -> None:
 
 def _failed(ledger: "Ledger", run: "RunRow") -> tuple[Failed, list[str]]:
     """What can be asked for again; a judge that has changed since must not complete the old one's feedback."""
-    from rlhf.nodes.judge_version import key_of
+    from rlhf.nodes.judge_version import keys_of
 
     entries = ledger.feedback(run.run_id, ledger.feedback_keys(run.run_id))
     failed = {key: found for key, entry in entries.items() if (found := _without_score(entry))}
     responses = ledger.responses(failed)
     kept = {
         key: [
-            key_of(responses[key], name, run.settings.judge)
+            keys_of(responses[key], name, run.settings.judge)
             for name in entries[key].dimensions.keys() - found
         ]
         for key, found in failed.items()
     }
-    known = {verdict.key for verdict in ledger.verdicts([key for keys in kept.values() for key in keys])}
-    changed = {key for key, keys in kept.items() if not known.issuperset(keys)}
+    every = [key for pairs in kept.values() for pair in pairs for key in pair]
+    known = {verdict.key for verdict in ledger.verdicts(every)}
+    changed = {key for key, pairs in kept.items() if not all(known.intersection(pair) for pair in pairs)}
     note = (
         f"{len(changed)} response(s): the rubric or the judge's template has changed since they were judged, and "
         "a feedback is never made of two versions; judge them in a new run."
@@ -206,11 +207,14 @@ async def _judged_again(services: "Services", run_id: str, keys: Sequence[str], 
 
 
 def _why(ledger: "Ledger", run: "RunRow", feedback: Feedback) -> list[StillFailed]:
-    from rlhf.nodes.judge_version import key_of
+    from rlhf.nodes.judge_version import keys_of
 
     response = ledger.response(feedback.response_id)
-    keys = {name: key_of(response, name, run.settings.judge) for name in _without_score(feedback)}
-    verdicts = {verdict.key: verdict for verdict in ledger.verdicts(keys.values())}
+    both = {name: keys_of(response, name, run.settings.judge) for name in _without_score(feedback)}
+    verdicts = {
+        verdict.key: verdict for verdict in ledger.verdicts([key for pair in both.values() for key in pair])
+    }
+    keys = {name: key if key in verdicts else older for name, (key, older) in both.items()}
     return [
         StillFailed(
             prompt_id=feedback.prompt_id,

@@ -101,6 +101,13 @@ class Origins:
                         found.setdefault(row.response_key, []).append(asked_for)
         return found
 
+    def askers(self, verdict_key: str) -> list[str]:
+        """The runs that asked a judge for the verdict rather than finding it."""
+        asked = t.run_verdicts.c
+        query = sa.select(asked.run_id).where(asked.verdict_key == verdict_key, asked.cached.is_(False))
+        with self._database.reading() as connection:
+            return list(connection.execute(query.order_by(asked.run_id)).scalars())
+
     def used(self, run_id: str) -> set[str]:
         """Keys of the verdicts that the run uses."""
         query = sa.select(t.run_verdicts.c.verdict_key).where(t.run_verdicts.c.run_id == run_id)

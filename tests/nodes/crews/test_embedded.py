@@ -11,7 +11,7 @@ import pytest
 from rlhf.nodes.crews.embedded import KEY_VARIABLE, EmbeddedServer
 from rlhf.nodes.crews.pool import CrewPool
 from rlhf.state.endpoints import Endpoint
-from tests.nodes.crews.conftest import Ask
+from tests.nodes.conftest import Ask
 
 LOCAL = Endpoint(provider="local", model="SmolLM2-135M-Instruct", concurrency=2)
 

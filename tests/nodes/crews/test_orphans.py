@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.nodes.crews.conftest import Ask
+from tests.nodes.conftest import Ask
 
 PARENT = """
 import asyncio, sys

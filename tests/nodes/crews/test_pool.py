@@ -17,7 +17,7 @@ from rlhf.nodes.crews.requests import JudgeReply
 from rlhf.state.errors import EndpointError, JudgingError, SettingsError
 from rlhf.state.records import FailureKind
 from tests import scripted_endpoint as scripted
-from tests.nodes.crews.conftest import HASTE, Ask
+from tests.nodes.conftest import HASTE, Ask
 from tests.scripted_endpoint import Reply, Request, Script, ScriptedEndpoint
 
 DIMENSIONS = ("accuracy", "brand_alignment", "compliance", "clarity", "actionability")

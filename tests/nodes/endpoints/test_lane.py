@@ -10,7 +10,7 @@ from rlhf.nodes.endpoints.lane import Lane, Patience
 from rlhf.nodes.endpoints.problem import Problem
 from rlhf.state.errors import EndpointError
 from rlhf.state.records import FailureKind
-from tests.nodes.crews.conftest import HASTE
+from tests.nodes.conftest import HASTE
 
 
 @dataclass(frozen=True)
