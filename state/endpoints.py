@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rlhf.state.errors import SettingsError
+from rlhf.state.field_docs import describe_fields
 from rlhf.state.keys import content_key
 from rlhf.state.providers import PROVIDERS, Provider, provider_of
 
@@ -32,7 +33,7 @@ def on_this_machine(url: str) -> bool:
 class Endpoint(BaseModel):
     """One model behind the OpenAI-compatible protocol or a LangChain package; the key itself is never stored here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_fields)
 
     provider: str
     """A name of `rlhf.state.providers`."""
@@ -43,7 +44,9 @@ class Endpoint(BaseModel):
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None for servers that want none."""
     temperature: float = Field(0.0, ge=0.0, le=2.0)
+    """How freely tokens are drawn; 0: always the likeliest."""
     max_tokens: int = Field(512, ge=1, le=32_768)
+    """Longest answer, in tokens of the model."""
     concurrency: int = Field(8, ge=1, le=512)
     """Requests under way at once, over all workers."""
     timeout: float = Field(120.0, gt=0.0)

@@ -17,6 +17,7 @@ class Provider:
     """What is known of a provider before it is asked anything."""
 
     way: Way
+    """How it is asked, see `Way`."""
     base_url: str | None = None
     """Where it is if the recipe names no address; None: the recipe must, or nobody needs one."""
     key_env: str | None = None
