@@ -6,7 +6,7 @@ for what the protocol itself says, or `own`.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def value_at(body: dict[str, Any], dotted: str) -> Any:
 
 def _applies(condition: dict[str, Any], request: Request) -> bool:
     body = request.body
-    tests = {
+    tests: dict[str, Callable[[Any], bool]] = {
         "has": lambda wanted: value_at(body, wanted) is not None,
         "above": lambda wanted: all((value_at(body, name) or 0) > most for name, most in wanted.items()),
         "equal": lambda wanted: all(value_at(body, name) == value for name, value in wanted.items()),

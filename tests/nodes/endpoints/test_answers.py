@@ -23,7 +23,7 @@ FORMS, REFUSALS = rows("negotiation"), rows("refusals")
 EXPECTED = 20 * sum(int(level) * share for level, share in SPREAD.items())
 
 
-def named(table: list[Row]) -> Any:
+def named(table: list[Row]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", table, ids=[row.id for row in table])
 
 
@@ -49,7 +49,8 @@ async def test_an_unambiguous_shape_scores_as_the_plain_one_without_a_further_ca
         return  # its level stands nowhere that tokens could be found
     endpoint.script = answering(row, logprobs=True)
     reply = await pool.judge(ask(model=row.id, style=style))
-    assert (reply.method, reply.score) == ("logprobs", pytest.approx(EXPECTED))
+    assert reply.method == "logprobs"
+    assert reply.score == pytest.approx(EXPECTED)
     assert endpoint.count() == 2
 
 
