@@ -1,6 +1,7 @@
 """Links between pages lead somewhere, and files that pages name are there."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors GitHub gives to a page's headings."""
-    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """The anchors GitHub gives to a page's headings; a heading's second appearance gets a number."""
+    found: Counter[str] = Counter()
+    for heading in re.findall(r"^#+ (.+?)#*$", prose(page), re.MULTILINE):
+        found[re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")] += 1
+    return {f"{name}-{n}" if n else name for name, count in found.items() for n in range(count)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
