@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,12 @@ from pydantic import BaseModel
 
 from rlhf.state.errors import RlhfError
 from rlhf.state.files.atomic import write_json
+from rlhf.state.locks import Held, file_lock
+
+CHILD_LOCK = ".child.lock"
+"""File in a job's folder that its child holds while it works."""
+LOCK_WAIT = 30.0
+"""Seconds to wait for a child whose parent was killed: it needs a moment to notice."""
 
 Report = Callable[[dict[str, Any]], None]
 Job = TypeVar("Job", bound=BaseModel)
@@ -27,8 +34,16 @@ _FULL = ("No space left", "os error 28", "PytorchStreamWriter failed", "file wri
 def work(job_type: type[Job], run: Callable[[Job, Path, Report], dict[str, Any]]) -> None:
     """Carry out the job in the folder that is the first argument; exits with status 1 and a last plain line."""
     place = Path(sys.argv[1])
-    report, scratch = _reporter(), _scratch(place)
+    report = _reporter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    with _at_work(place):
+        _carry_out(job_type, run, place, report)
+
+
+def _carry_out(
+    job_type: type[Job], run: Callable[[Job, Path, Report], dict[str, Any]], place: Path, report: Report
+) -> None:
+    scratch = _scratch(place)
     try:
         described = json.loads((place / "job.json").read_text(encoding="utf-8"))
         result = run(job_type.model_validate(described["job"]), place, report)
@@ -42,6 +57,20 @@ def work(job_type: type[Job], run: Callable[[Job, Path, Report], dict[str, Any]]
 
         traceback.print_exc()
         _give_up(place, _plain(error))
+
+
+@contextmanager
+def _at_work(place: Path) -> Iterator[None]:
+    """Keep others out of the folder until this process is gone, whatever becomes of its parent."""
+    if not _is_main():
+        yield
+        return
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(place / CHILD_LOCK, wait=LOCK_WAIT))
+        except Held:
+            _give_up(place, f"Another process is at work in {place}: wait for it, or end it.")
+        yield
 
 
 def _reporter() -> Report:

@@ -286,8 +286,12 @@ def _course(history: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _peak_rss_mb() -> float:
-    import resource
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
 
+        return round(float(psutil.Process().memory_info().peak_wset) / 2**20, 1)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 

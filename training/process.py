@@ -5,7 +5,8 @@
     folder/KEY/error.txt     why the last attempt failed, in one line
     folder/KEY/result.json   written last: a job that has it is never run again
 
-The child holds the lock of its folder, reports progress as JSON lines and ends when its parent does.
+Whoever runs a job holds its folder's lock, and the child one of its own: it is at work until it is gone, even if its
+parent was killed. It reports progress as JSON lines and ends when its parent does.
 """
 
 import json
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -25,6 +27,8 @@ from pydantic import BaseModel
 from rlhf.state.errors import GenerationError, RlhfError, TrainingError
 from rlhf.state.files.atomic import write_json
 from rlhf.state.keys import content_key
+from rlhf.state.locks import Held, file_lock
+from rlhf.training.child import CHILD_LOCK, LOCK_WAIT
 
 Launcher = Literal["python", "accelerate"]
 Progress = Callable[[dict[str, Any]], None]
@@ -33,8 +37,6 @@ _FAILURES: Mapping[str, type[RlhfError]] = {
     "rlhf.training.generate": GenerationError,
     "rlhf.training.fit": TrainingError,
 }
-_LOCK_WAIT = 30.0
-"""Seconds to wait for a child whose parent was killed: it needs a moment to notice."""
 _GRACE = 5.0
 """Seconds a child that was told to stop may take before it is killed."""
 
@@ -63,13 +65,12 @@ def run_job(
         return _read(result)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with (place / ".lock").open("w") as lock, (place / "log.txt").open("a", encoding="utf-8") as log:
-            _hold(lock, place, failure)
+        with _alone(place, failure), (place / "log.txt").open("a", encoding="utf-8") as log:
             if result.exists():
                 return _read(result)
             (place / "error.txt").unlink(missing_ok=True)
             write_json(place / "job.json", described)
-            child = _start(module, place, lock, log, launcher)
+            child = _start(module, place, log, launcher)
             _watch(child, on_progress, stop or threading.Event())
     except OSError as error:
         raise failure(f"The job in {place} cannot be started: {error.strerror or error}.") from error
@@ -78,22 +79,21 @@ def run_job(
     raise failure(_last_words(child.returncode, place, stopped=bool(stop and stop.is_set())))
 
 
-def _hold(lock: IO[str], place: Path, failure: type[RlhfError]) -> None:
-    import fcntl
-
-    deadline = time.monotonic() + _LOCK_WAIT
-    while True:
+@contextmanager
+def _alone(place: Path, failure: type[RlhfError]) -> Iterator[None]:
+    """Hold the folder for this process, once no child of another is at work in it."""
+    deadline = time.monotonic() + LOCK_WAIT
+    with ExitStack() as held:
         try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise failure(f"Another process is at work in {place}: wait for it, or end it.") from error
-            time.sleep(0.1)
+            held.enter_context(file_lock(place / ".lock", wait=LOCK_WAIT))
+            with file_lock(place / CHILD_LOCK, wait=max(0.0, deadline - time.monotonic())):
+                pass  # free: the child of a parent that was killed is gone, or will find its parent gone
+        except Held as error:
+            raise failure(f"Another process is at work in {place}: wait for it, or end it.") from error
+        yield
 
 
-def _start(
-    module: str, place: Path, lock: IO[str], log: IO[str], launcher: Launcher
-) -> "subprocess.Popen[str]":
+def _start(module: str, place: Path, log: IO[str], launcher: Launcher) -> "subprocess.Popen[str]":
     launch = ["-m", "accelerate.commands.launch"] if launcher == "accelerate" else []
     command = [sys.executable, "-P", *launch, "-m", module, str(place)]
     environment = {
@@ -115,7 +115,6 @@ def _start(
         encoding="utf-8",
         errors="replace",
         env=environment,
-        pass_fds=[lock.fileno()],
         start_new_session=True,
     )
 
@@ -156,8 +155,21 @@ def _end(child: "subprocess.Popen[str]") -> None:
     try:
         child.wait(_GRACE)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
+        _kill(child)
         child.wait()
+
+
+def _kill(child: "subprocess.Popen[str]") -> None:
+    """The child and what it has started."""
+    if hasattr(os, "killpg"):
+        os.killpg(child.pid, signal.SIGKILL)
+        return
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(child.pid).children(recursive=True):
+            process.kill()
+    child.kill()
 
 
 def _read(result: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The registry of adapters: immutable version folders, aliases moved atomically, and how to serve them.
 
 OUTPUT_DIR/NAME/v1/            adapter_model.safetensors, adapter_config.json, manifest.json, Modelfile
-OUTPUT_DIR/NAME/champion       relative link to the version that serves
-OUTPUT_DIR/NAME/candidate      relative link to the newest version that was not promoted
+OUTPUT_DIR/NAME/champion       relative link to the version that serves; where links may not be made (Windows, some
+                               file systems) a file that holds its name
+OUTPUT_DIR/NAME/candidate      the same for the newest version that was not promoted
 OUTPUT_DIR/NAME/aliases.jsonl  every move of an alias, oldest first
 """
 
@@ -11,19 +12,28 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from rlhf.state.errors import DeploymentError, InputError
-from rlhf.state.files.atomic import checked_name, folder_lock, fsync_folder, sha256_file, write_json
+from rlhf.state.files.atomic import (
+    checked_name,
+    folder_lock,
+    fsync_folder,
+    sha256_file,
+    write_atomic,
+    write_json,
+)
 
 Alias = Literal["champion", "candidate"]
 ALIASES: tuple[Alias, ...] = ("champion", "candidate")
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+_LINKS = os.name != "nt"
+"""Windows asks for a right to make links, and cannot replace one to a folder in one step."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,7 @@ def point(output_dir: Path, name: str, version: str, alias: Alias, why: str) -> 
     with _reported(home), folder_lock(home):
         found = find(output_dir, name, version)
         if alias not in found.aliases:
-            temporary = home / f".{alias}.{os.getpid()}"
-            temporary.unlink(missing_ok=True)
-            temporary.symlink_to(found.version)
-            os.replace(temporary, home / alias)
+            _move(home / alias, found.version)
             entry = {"alias": alias, "version": found.version, "at": _now(), "why": why}
             with (home / "aliases.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(entry) + "\n")
@@ -202,9 +209,23 @@ def _version(home: Path, version: str) -> Version:
     return Version(home.name, version, home / version, aliases, manifest)
 
 
+def _move(alias: Path, version: str) -> None:
+    """Let the alias name the version, in one step."""
+    if _LINKS:
+        temporary = alias.with_name(f".{alias.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # no right to make links, or a file system without them
+            temporary.symlink_to(version)
+            return os.replace(temporary, alias)
+    write_atomic(alias, f"{version}\n".encode())
+
+
 def _target(home: Path, alias: str) -> str | None:
-    link = home / alias
-    return os.readlink(link) if link.is_symlink() else None
+    """The version an alias names, as a link or in a file; None if there is no such alias."""
+    place = home / alias
+    if place.is_symlink():
+        return os.readlink(place)
+    return place.read_text(encoding="utf-8").strip() if place.is_file() else None
 
 
 def _now() -> str:

@@ -1,12 +1,12 @@
 """Who works on a run: one process at a time, and its death frees the run."""
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlhf.state.errors import InputError, RlhfError
+from rlhf.state.locks import Held, file_lock
 
 if TYPE_CHECKING:
     from rlhf.nodes.services import Services
@@ -39,13 +39,11 @@ def _locked(path: Path, run_id: str) -> Iterator[None]:
     if not path.parent.is_dir():
         yield
         return
-    try:
-        stream = path.open("a")
-    except OSError as error:
-        raise RlhfError(f"{path} cannot be opened: {error.strerror}.") from error
-    with stream:
+    with ExitStack() as held:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            held.enter_context(file_lock(path, wait=0.0))
+        except Held as error:
             raise InputError(f"Run {run_id} is in use by another process.") from error
+        except OSError as error:
+            raise RlhfError(f"{path} cannot be locked: {error.strerror}.") from error
         yield

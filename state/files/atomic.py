@@ -5,13 +5,16 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rlhf.state.errors import InputError
+from rlhf.state.locks import file_lock
 
+_ATTEMPTS = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -30,6 +33,8 @@ def checked_name(name: str, what: str) -> str:
 
 def fsync_folder(folder: Path) -> None:
     """Make a rename inside `folder` durable."""
+    if os.name == "nt":  # Windows opens no folder, and keeps renames by itself
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -50,11 +55,23 @@ def write_atomic(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+
+
+def _replace(new: str, path: Path) -> None:
+    """Put `new` in the place of `path` in one step, whoever reads that just now."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            os.replace(new, path)
+            return
+        except PermissionError:  # Windows, while somebody has the old file open
+            if os.name != "nt" or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.02)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -71,9 +88,6 @@ def sha256_file(path: Path) -> str:
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
     """Hold the folder for this process alone; waits for another holder to end (its death frees the lock)."""
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with file_lock(folder / ".lock"):
         yield

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from rlhf.state.errors import GenerationError, TrainingError
+from rlhf.state.locks import file_lock
+from rlhf.training.child import CHILD_LOCK
 from rlhf.training.fit import FitJob
 from rlhf.training.generate import GenerateJob, GenerateTask, generate, read_rows
 from rlhf.training.process import Launcher, run_job
@@ -141,6 +143,47 @@ def test_a_child_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path
     deadline = time.monotonic() + 30
     while Path(f"/proc/{child}").exists() and "(zombie)" not in Path(f"/proc/{child}/status").read_text():
         assert time.monotonic() < deadline
+
+
+def test_a_child_at_work_keeps_others_out_though_its_parent_is_gone(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = generation(tiny_model)
+    run_job("rlhf.training.generate", job, tmp_path, print)
+    [place] = tmp_path.iterdir()
+    (place / "result.json").unlink()
+    monkeypatch.setattr("rlhf.training.process.LOCK_WAIT", 0.2)
+    with (
+        file_lock(place / CHILD_LOCK),
+        pytest.raises(GenerationError, match=f"^Another process is at work in {place}"),
+    ):
+        run_job("rlhf.training.generate", job, tmp_path, print)
+    assert len(read_rows(run_job("rlhf.training.generate", job, tmp_path, print))) == 12
+
+
+def test_a_child_whose_folder_is_taken_gives_up(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = generation(tiny_model)
+    run_job("rlhf.training.generate", job, tmp_path, print)
+    [place] = tmp_path.iterdir()
+    code = (
+        "import rlhf.training.child as child; child.LOCK_WAIT = 0.2; "
+        "from rlhf.training.generate import GenerateJob, generate; child.work(GenerateJob, generate)"
+    )
+    with (
+        file_lock(place / CHILD_LOCK),
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(place)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,  # open: its parent is there
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as late,
+    ):
+        assert late.wait() == 1
+        assert late.stderr is not None
+        assert late.stderr.read().startswith(f"Another process is at work in {place}")
 
 
 def test_importing_a_job_loads_no_heavy_library() -> None:

@@ -81,6 +81,29 @@ def test_promotion_moves_a_relative_link_and_is_logged(add: Callable[[int], Any]
     ]
 
 
+def test_where_no_link_may_be_made_a_file_names_the_version(
+    add: Callable[[int], Any], models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, target: str) -> None:
+        raise OSError(1314, "A required privilege is not held by the client")
+
+    add(1)
+    add(2)
+    promote(models, "budgeting", "v1")  # while links could be made
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    point(models, "budgeting", "v2", "candidate", "held")
+    assert promote(models, "budgeting", "v2").aliases == ("champion",)
+    place = models / "budgeting" / "champion"
+    assert (place.is_symlink(), place.read_text()) == (False, "v2\n")
+    assert not (models / "budgeting" / "candidate").exists()
+    assert resolve_adapter("budgeting", models).name == "v2"
+    assert [version.aliases for version in list_adapters(models)] == [(), ("champion",)]
+    assert rollback(models, "budgeting").version == "v1"
+    monkeypatch.undo()
+    assert promote(models, "budgeting", "v2").version == "v2"
+    assert str(place.readlink()) == "v2"
+
+
 def test_rollback_goes_to_the_champion_before(add: Callable[[int], Any], models: Path) -> None:
     for number in (1, 2, 3):
         add(number)
