@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from rlhf.nodes.evidence import FindingKind, checks, known_checks
 from rlhf.prompts.dimensions import DIMENSIONS
@@ -26,6 +25,7 @@ from rlhf.prompts.rubric import (
     load_pack,
 )
 from rlhf.state.field_docs import field_docs
+from rlhf.state.providers import LANGCHAIN, PROVIDERS
 from rlhf.state.recipe import recipe_text, shipped_recipes
 from rlhf.state.settings import Settings
 
@@ -80,7 +80,7 @@ def recipe_page() -> str:
         parts.append(
             f"## [{name}]\n\n{doc_line(section)}\n\n" + key_table(section, list(section.model_fields))
         )
-    parts.append(shipped_table(sections))
+    parts += [providers_table(), shipped_table(sections)]
     return "\n".join(parts)
 
 
@@ -110,7 +110,7 @@ def values_of(hint: Any, field: FieldInfo) -> str:
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is dict:
-        return "table of numbers"
+        return "table" if arguments[1] is Any else "table of numbers"
     if origin is list:
         inner = values_of(arguments[0], field)
         return f"list of: {inner}" if get_origin(arguments[0]) is Literal else f"list of {inner}"
@@ -138,9 +138,10 @@ def bound(limit: object) -> str:
 
 def default_of(field: FieldInfo) -> str:
     """The default as it would stand in TOML."""
-    if field.default is PydanticUndefined:
+    if field.is_required():
         return "required"
-    return "" if field.default is None else f"`{toml(field.default)}`"
+    default = field.get_default(call_default_factory=True)
+    return "" if default in (None, {}) else f"`{toml(default)}`"
 
 
 def toml(value: Any) -> str:
@@ -150,6 +151,28 @@ def toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def providers_table() -> str:
+    """What may stand before the slash of a model, where it is asked, and which variable holds its key."""
+    rows = []
+    for name, provider in PROVIDERS.items():
+        if provider.way != "own":
+            install = f"rlhf-graph[{provider.extra}]" if provider.extra else ""
+            rows.append(
+                (
+                    f"`{name}/NAME`",
+                    provider.base_url or "",
+                    f"`{provider.key_env}`" if provider.key_env else "",
+                    install,
+                )
+            )
+    further = ", ".join(f"`{name}`" for name in LANGCHAIN)
+    return (
+        "## Providers\n\nWhat `model` may name besides `local` and `hf:PATH`; another address goes into `base_url`.\n\n"
+        + table(("model", "address", "key's variable", "needs"), rows)
+        + f"\nFurther names, each by its package of LangChain's, which finds its credentials itself: {further}.\n"
+    )
 
 
 def shipped_table(sections: dict[str, type[BaseModel]]) -> str:
