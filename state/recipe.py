@@ -76,7 +76,18 @@ def parse_recipe(text: str, where: str) -> Settings:
 
 
 def choose_recipe(named: str | None = None) -> ChosenRecipe:
-    """The recipe to use: the named one, else RLHF_RECIPE, else what the environment offers, else local."""
+    """The recipe to use: the named one, else RLHF_RECIPE, else what the environment offers, else local.
+
+    RLHF_FOLDER, which `rlhf serve` sets for its server, is the folder that the recipe's paths begin in, where it is
+    not the current one.
+    """
+    chosen = _chosen(named)
+    if folder := os.environ.get("RLHF_FOLDER"):
+        return chosen._replace(settings=chosen.settings.beginning_in(Path(folder)))
+    return chosen
+
+
+def _chosen(named: str | None) -> ChosenRecipe:
     if named:
         return ChosenRecipe(load_recipe(named), named, "named on the command line")
     if chosen := os.environ.get("RLHF_RECIPE"):

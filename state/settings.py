@@ -305,6 +305,19 @@ class ServerSettings(_Section):
         return origins
 
 
+_PATHS = (
+    ("storage", "ledger_url", "sqlite:///"),
+    ("storage", "checkpoint_url", "sqlite:///"),
+    ("pipeline", "output_dir", ""),
+    ("pipeline", "dataset_dir", ""),
+    ("policy", "model", "hf:"),
+    ("policy", "adapter", ""),
+    ("training", "base_model", ""),
+)
+"""Section, key and prefix of every setting that may be a path."""
+_ALWAYS = frozenset({"ledger_url", "checkpoint_url", "output_dir", "dataset_dir"})
+
+
 class Settings(_Section):
     """A whole recipe."""
 
@@ -330,6 +343,19 @@ class Settings(_Section):
     """Where runs live."""
     server: ServerSettings = ServerSettings()
     """Who may call the served app."""
+
+    def beginning_in(self, folder: Path) -> "Settings":
+        """A copy whose relative paths begin in `folder` instead of the current one."""
+        changes: dict[str, dict[str, str]] = {}
+        for section, key, prefix in _PATHS:
+            value = getattr(getattr(self, section), key)
+            if not isinstance(value, str) or not value.startswith(prefix):
+                continue
+            path = Path(value.removeprefix(prefix)).expanduser()
+            # A model or adapter may also be a name; only what is there is a path.
+            if not path.is_absolute() and (key in _ALWAYS or (folder / path).exists()):
+                changes.setdefault(section, {})[key] = f"{prefix}{folder / path}"
+        return self.replace(changes, "RLHF_FOLDER")
 
     def replace(self, changes: Mapping[str, Any], where: str) -> "Settings":
         """A copy with `changes` ({section: {key: value}} or {key: value}) applied and checked anew.

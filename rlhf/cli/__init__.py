@@ -22,6 +22,7 @@ from rlhf.cli import (
     push,
     adapters,
     serve,
+    users,
     doctor,
     recipe,
 )

@@ -42,8 +42,8 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the whole new one.
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the whole new one, and who `mode` lets.
 
     Raises OSError (full disk, read-only folder); no temporary file is left behind.
     """
@@ -54,7 +54,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, mode)
         _replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from rlhf.state.errors import InputError, LedgerError
 from rlhf.state.ledger import tables as t
+from rlhf.state.ledger.access_log import AccessLog
 from rlhf.state.ledger.audits import Audited, audited
 from rlhf.state.ledger.calibrations import Calibrations
 from rlhf.state.ledger.canaries import Canaries
@@ -448,6 +449,11 @@ class Ledger:
     def versions(self) -> Versions:
         """Runs derived from others."""
         return Versions(self._database)
+
+    @property
+    def access_log(self) -> AccessLog:
+        """Who did what on the served app."""
+        return AccessLog(self._database)
 
     @property
     def history(self) -> History:

@@ -55,6 +55,7 @@ def format_2(connection: sa.Connection) -> None:
     lineage_indexes(connection)
     paging_indexes(connection)
     answered_runs(connection)
+    add_table(connection, t.access_log)
 
 
 STEPS: Sequence[Step] = (format_2,)

@@ -245,6 +245,18 @@ batches = Table(
     Column("created_at", UtcDateTime, default=lambda: datetime.now(UTC), nullable=False),
 )
 
+access_log = Table(
+    "access_log",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("who", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("action", String(200), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("refused", String(200), nullable=False),
+)
+
 # The run's prompts in their order, and the part of them that a batch is about.
 Index(
     "run_prompts_in_order",

@@ -285,6 +285,7 @@ class Server:
 
 
 def free_port() -> int:
+    """A port that nobody uses at this moment."""
     """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

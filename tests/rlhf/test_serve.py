@@ -25,4 +25,4 @@ def test_a_configuration_of_our_graphs_is_used_as_it_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "langgraph.json").write_text('{"graphs": {"pipeline": "rlhf.graph.pipeline:graph"}}')
-    assert _config(tmp_path / ".rlhf") == Path("langgraph.json")
+    assert _config(tmp_path / ".rlhf") == tmp_path / "langgraph.json"

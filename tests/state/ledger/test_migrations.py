@@ -51,9 +51,11 @@ def shape(url: str) -> dict[str, Any]:
 def counts(path: Path) -> dict[str, int]:
     """Rows by table."""
     with closing(sqlite3.connect(path)) as connection:
+        there = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
             name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]
             for name in t.metadata.tables
+            if name in there
         }
 
 
@@ -67,7 +69,7 @@ def test_an_old_ledger_gets_the_tables_of_a_new_one_and_loses_nothing(old_folder
     Ledger(LEDGER).close()
     Ledger("sqlite:///new.sqlite").close()
     assert shape(LEDGER) == shape("sqlite:///new.sqlite")
-    assert counts(path) == before
+    assert counts(path) == before | {"access_log": 0}
     assert ledger_format(LEDGER) == ledger_format("sqlite:///new.sqlite") == migrations.FORMAT
 
 
