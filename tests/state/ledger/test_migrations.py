@@ -51,7 +51,9 @@ def shape(url: str) -> dict[str, Any]:
 def counts(path: Path) -> dict[str, int]:
     """Rows by table."""
     with closing(sqlite3.connect(path)) as connection:
-        there = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        there = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         return {
             name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]
             for name in t.metadata.tables
