@@ -74,7 +74,10 @@ def test_options_in_a_page_are_those_of_the_command() -> None:
     for page in PAGES:
         for line in re.findall(r"^rlhf .*$", page.read_text(encoding="utf-8"), re.MULTILINE):
             name, *words = line.split("#")[0].split()[1:]
-            known = {flag for p in getattr(commands.get(name), "params", ()) for flag in p.opts}
+            command = commands.get(name)
+            if words and (sub := getattr(command, "commands", {}).get(words[0])):
+                command = sub
+            known = {flag for p in getattr(command, "params", ()) for flag in p.opts}
             given = [word for word in words if word.startswith("--")]
             wrong += [f"{page.name}: {line}" for word in given if word not in known | {"--help"}]
     assert wrong == []
