@@ -3,24 +3,21 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from langgraph.config import get_stream_writer
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from rlhf.nodes.canaries import run_canaries
-from rlhf.nodes.concurrency import in_thread, together
+from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.generate import starting_adapter
 from rlhf.nodes.generation.sampling import Plan, Weights, sample
+from rlhf.nodes.panel import Panel, judge_responses
 from rlhf.nodes.services import Services
 from rlhf.state.graph_state import PipelineState, RunContext
 from rlhf.state.ledger import RunRow
 from rlhf.state.records import SampleRow
 from rlhf.state.run_report import EvaluationStage, TrainingStage
 from rlhf.training.statistics.comparison import Scored, compare, decide
-
-Panel = CompiledStateGraph[Any, RunContext, Any, Any]
 
 
 async def evaluate(
@@ -61,19 +58,15 @@ def _contestants(services: Services, run: RunRow, round: int) -> tuple[Weights, 
 
 
 async def _judge_missing(services: Services, run: RunRow, panel: Panel, keys: Sequence[str]) -> None:
-    """Send every response without feedback through the panel; all at once, the crew pool bounds what runs."""
+    """Send every response without feedback through the panel."""
     judged = await in_thread(services.ledger.rounds.judged, run.run_id, keys)
     waiting = list(dict.fromkeys(key for key in keys if key not in judged))
-    tell = get_stream_writer()
-    done = 0
+    write = get_stream_writer()
 
-    async def one(key: str) -> None:
-        nonlocal done
-        await panel.ainvoke({"run_id": run.run_id, "response_id": key})
-        done += 1
-        tell({"stage": "evaluation", "done": done, "total": len(waiting), "detail": "judged"})
+    def tell(done: int) -> None:
+        write({"stage": "evaluation", "done": done, "total": len(waiting), "detail": "judged"})
 
-    await together(one(key) for key in waiting)
+    await judge_responses(panel, run.run_id, waiting, tell)
 
 
 def _compared(

@@ -1,11 +1,14 @@
 """What every judge of a panel shares: settings, rubric pack, and the evidence found in the response."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from rlhf.nodes.concurrency import together
 from rlhf.nodes.services import Services
 from rlhf.prompts.rubric import RubricError, RubricPack, load_pack
 from rlhf.state.errors import InputError
@@ -50,3 +53,31 @@ def evidence_for(pack: RubricPack, response: ResponseRow) -> Mapping[str, "Dimen
         evidence = collect_evidence(response.prompt, response.text, response.context, pack.anchors)
         _recent[key] = grade_checks(pack, evidence)
     return _recent[key]
+
+
+Panel = CompiledStateGraph[Any, RunContext, Any, Any]
+"""The judge graph as a run uses it."""
+
+_AT_ONCE = 256
+"""Responses before the panel at once; what reaches the endpoint at once is judge.concurrency."""
+
+
+async def judge_responses(
+    panel: Panel, run_id: str, keys: Sequence[str], tell: Callable[[int], None], run_name: str | None = None
+) -> None:
+    """Send a run's responses through the panel, which keeps its feedback; `tell` hears how many are done.
+
+    What is scored already is found in the ledger. Raises EndpointError when no judgement can be served at all.
+    """
+    room, done = asyncio.Semaphore(_AT_ONCE), 0
+
+    async def one(key: str) -> None:
+        nonlocal done
+        async with room:
+            await panel.ainvoke(
+                {"run_id": run_id, "response_id": key}, {"run_name": run_name} if run_name else None
+            )
+        done += 1
+        tell(done)
+
+    await together(one(key) for key in keys)

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlhf.client import Client, Judge, Recipe, settings_from, waited
-from rlhf.progress import Progress, live_progress
-from rlhf.runs.judge import judged
+from rlhf.progress import live_progress
+from rlhf.runs.judge import Item, judge_all
 from rlhf.state.errors import InputError
 from rlhf.state.files.prompts import checked_text, parse_prompt
-from rlhf.state.records import Feedback, PromptRow
-
-Item = tuple[PromptRow, str]
+from rlhf.state.records import Feedback
 
 
 class _Panel(Client):
@@ -22,12 +20,8 @@ class _Panel(Client):
         return feedback
 
     async def _batch(self, items: Sequence[Item], batch_size: int, *, progress: bool) -> list[Feedback]:
-        found: list[Feedback] = []
         with live_progress(shown=progress) as follow:
-            async for feedback in judged(self.services, items, batch_size):
-                found.append(feedback)
-                follow(Progress("feedback", len(found), len(items)))
-        return found
+            return await judge_all(self.services, items, follow, at_once=batch_size)
 
     def _items(self, examples: Sequence[Mapping[str, Any]], batch_size: int) -> list[Item]:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

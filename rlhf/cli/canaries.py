@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rlhf.cli.app import EXIT_QA_FAILED, app, say
+from rlhf.cli.app import EXIT_QA_FAILED, app
 from rlhf.cli.common import JsonOption, RecipeOption, chosen_settings, opened_services, print_json
 
 if TYPE_CHECKING:
     from rlhf.prompts.canaries import CanarySet
     from rlhf.state.measures import CanaryResult, CanaryScore
 
-_TOLD_EVERY = 20
 _SHOWN = 60
 """Characters of a response."""
 
@@ -32,12 +31,13 @@ def canaries(
     """Attack the judge. Exits with 1 if an attack scores above its floor or too few could be judged."""
     import asyncio
 
+    from rlhf.progress import live_progress
     from rlhf.trust.canaries import check_judge
 
     settings = chosen_settings(recipe)
     chosen = _chosen(family, limit)
-    with opened_services(settings) as services:
-        result = asyncio.run(check_judge(services, chosen, _tell))
+    with opened_services(settings) as services, live_progress() as follow:
+        result = asyncio.run(check_judge(services, chosen, follow))
     if as_json:
         print_json(_object(result))
     else:
@@ -56,11 +56,6 @@ def _chosen(family: str | None, limit: int | None) -> "CanarySet":
         raise InputError(f"There is no family {family!r}; there are {', '.join(everything.families)}.")
     found = tuple(canary for canary in everything.canaries if family in (None, canary.family))
     return CanarySet(canaries=found).chosen(limit)
-
-
-def _tell(done: int, total: int) -> None:
-    if done % _TOLD_EVERY == 0 and done < total:
-        say(f"{done} of {total} judged")
 
 
 def _object(result: "CanaryResult") -> dict[str, object]:

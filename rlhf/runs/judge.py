@@ -4,17 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+from rlhf.progress import Follow, Progress
 from rlhf.state.records import Feedback, PromptRow
 
 if TYPE_CHECKING:
     from rlhf.nodes.services import Services
+
+Item = tuple[PromptRow, str]
+"""A prompt and the response to it."""
 
 _AT_ONCE = 16
 """Responses under way at once; what reaches the endpoint at once is the recipe's judge.concurrency."""
 
 
 async def judged(
-    services: "Services", items: Sequence[tuple[PromptRow, str]], at_once: int = _AT_ONCE
+    services: "Services", items: Sequence[Item], at_once: int = _AT_ONCE
 ) -> AsyncIterator[Feedback]:
     """Feedback on each (prompt, response), in the order given; known verdicts are not asked again.
 
@@ -48,3 +52,20 @@ async def judged(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def judge_all(
+    services: "Services",
+    items: Sequence[Item],
+    follow: Follow,
+    *,
+    stage: str = "feedback",
+    detail: str = "",
+    at_once: int = _AT_ONCE,
+) -> list[Feedback]:
+    """`judged` to the end, in the order given; `follow` hears of each response that is done."""
+    found: list[Feedback] = []
+    async for feedback in judged(services, items, at_once):
+        found.append(feedback)
+        follow(Progress(stage, len(found), len(items), detail))
+    return found

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from rlhf.nodes.services import Services
     from rlhf.state.ledger import Ledger, RunRow
 
-_AT_ONCE = 256
-"""Responses under way at once; what reaches the endpoint at once is judge.concurrency."""
-
 Failed = Mapping[str, Sequence[str]]
 """Dimensions without a verdict, by response key."""
 
@@ -191,19 +188,12 @@ async def _made_again(
 async def _judged_again(services: "Services", run_id: str, keys: Sequence[str], follow: Follow) -> None:
     """Send the responses through the panel: it finds in the ledger what is scored, and asks for the rest."""
     from rlhf.graph.judge import build_panel
-    from rlhf.nodes.concurrency import together
+    from rlhf.nodes.panel import judge_responses
 
-    panel = build_panel(services)
-    done = 0
-
-    async def one(key: str) -> None:
-        nonlocal done
-        await panel.ainvoke({"run_id": run_id, "response_id": key}, {"run_name": "retry"})
-        done += 1
+    def tell(done: int) -> None:
         follow(Progress("feedback", done, len(keys), "asked again"))
 
-    for start in range(0, len(keys), _AT_ONCE):
-        await together(one(key) for key in keys[start : start + _AT_ONCE])
+    await judge_responses(build_panel(services), run_id, keys, tell, run_name="retry")
 
 
 def _why(ledger: "Ledger", run: "RunRow", feedback: Feedback) -> list[StillFailed]:

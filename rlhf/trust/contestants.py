@@ -16,7 +16,7 @@ from rlhf.nodes.concurrency import in_thread, together
 from rlhf.nodes.generation.sampling import Weights
 from rlhf.nodes.services import Services
 from rlhf.progress import Follow, Progress
-from rlhf.runs.judge import judged
+from rlhf.runs.judge import judge_all
 from rlhf.state.endpoints import Endpoint, parse_model
 from rlhf.state.errors import GenerationError, InputError, SettingsError
 from rlhf.state.files.atomic import sha256_file, write_json
@@ -123,11 +123,8 @@ async def feedback_on(
         )
     pairs = [(prompt, answer) for (prompt, _), answer in zip(wanted, answers, strict=True)]
     items = {(prompt.key, answer.text): (prompt, answer.text) for prompt, answer in pairs if answer.text}
-    found: dict[tuple[str, str], Feedback] = {}
-    places = iter(items)
-    async for feedback in judged(services, list(items.values())):
-        found[next(places)] = feedback
-        follow(Progress("judging", len(found), len(items), name))
+    feedback = await judge_all(services, list(items.values()), follow, stage="judging", detail=name)
+    found = dict(zip(items, feedback, strict=True))
     return [found.get((prompt.key, answer.text)) or _unmade(prompt, answer) for prompt, answer in pairs]
 
 

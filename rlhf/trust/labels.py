@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlhf.progress import Follow, Progress
+from rlhf.progress import Follow
 from rlhf.prompts.dimensions import DIMENSIONS
-from rlhf.runs.judge import judged
+from rlhf.runs.judge import Item, judge_all
 from rlhf.state.errors import InputError
 from rlhf.state.files.feedback import read_feedback
 from rlhf.state.files.labels import Label, checked_choice
 from rlhf.state.keys import prompt_key, response_key
-from rlhf.state.records import Choice, Feedback, PromptRow
+from rlhf.state.records import Choice, Feedback
 
 if TYPE_CHECKING:
     from rlhf.nodes.services import Services
@@ -43,15 +43,12 @@ async def judge_labels(services: "Services", labels: Sequence[Label], follow: Fo
 
     Raises EndpointError when the endpoint serves no judgement at all.
     """
-    items: dict[str, tuple[PromptRow, str]] = {}
+    items: dict[str, Item] = {}
     for label in labels:
         for key, text in zip(keys_of(label), label.responses, strict=True):
             items.setdefault(key, (label.prompt, text))
-    found: dict[str, Feedback] = {}
-    async for feedback in judged(services, list(items.values())):
-        found[feedback.response_id] = feedback
-        follow(Progress("feedback", len(found), len(items)))
-    return Verdicts(found)
+    found = await judge_all(services, list(items.values()), follow)
+    return Verdicts({feedback.response_id: feedback for feedback in found})
 
 
 def read_verdicts(path: Path, labels: Sequence[Label]) -> Verdicts:

@@ -119,7 +119,7 @@ async def test_a_run_asks_what_no_run_has_asked_before(endpoint: ScriptedEndpoin
         assert await checked(services, "two") == (stage, objections)
         assert endpoint.count(is_judge_call) == asked
 
-        result = await check_judge(services, canary_set())
+        result = await check_judge(services, canary_set(), lambda progress: None)
         assert {score.id for score in result.above} == BEYOND
         asked = endpoint.count(is_judge_call)
         stage, objections = await checked(services, "three")
