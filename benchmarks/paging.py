@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from langgraph.graph import START, StateGraph
 
 from benchmarks.judged_run import judged_run
+from rlhf.nodes.approvals import Decision
 from rlhf.nodes.collect import collect
 from rlhf.nodes.services import Services
 from rlhf.runs.drive import advance
@@ -126,9 +127,9 @@ async def _paged(services: Services, cost: Cost, answers: Any, pages: int) -> An
     return answers
 
 
-def approvals(requests: Sequence[Any]) -> list[dict[str, Any]]:
+def approvals(requests: Sequence[Any]) -> list[Decision]:
     """An approval for each."""
-    return [{"type": "approve"} for _ in requests]
+    return [Decision(type="approve") for _ in requests]
 
 
 def table(sizes: Sequence[int], settings_in: Callable[[Path], Settings]) -> float:

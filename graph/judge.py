@@ -6,7 +6,7 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from rlhf.graph.status import marking_failure
+from rlhf.graph.status import of_judge
 from rlhf.nodes.accept import accept
 from rlhf.nodes.aggregate import aggregate
 from rlhf.nodes.judge import judge, judge_combined
@@ -45,8 +45,8 @@ def _wired(graph: StateGraph[Any, Any, Any, Any], services: Services) -> StateGr
     graph.add_edge(START, "route")
     separate = [f"judge_{dimension}" for dimension in DIMENSIONS]
     for name, dimension in zip(separate, DIMENSIONS, strict=True):
-        graph.add_node(name, marking_failure(partial(judge, dimension=dimension), services))
-    graph.add_node("judge_combined", marking_failure(judge_combined, services))
+        graph.add_node(name, of_judge(partial(judge, dimension=dimension), services))
+    graph.add_node("judge_combined", of_judge(judge_combined, services))
     graph.add_conditional_edges(
         "route", partial(chosen_judges, services=services), [*separate, "judge_combined"]
     )

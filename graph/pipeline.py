@@ -5,7 +5,7 @@ from functools import partial
 from langgraph.graph import END, START, StateGraph
 
 from rlhf.graph.judge import build_panel
-from rlhf.graph.status import Action, keeping_status
+from rlhf.graph.status import Action, of_run
 from rlhf.nodes.approve_deployment import approve_deployment
 from rlhf.nodes.approve_training import approve_training
 from rlhf.nodes.build_dataset import build_dataset
@@ -48,7 +48,7 @@ def build_pipeline(
         "deploy": ("generate", "finish"),
     }
     for name, action in actions.items():
-        graph.add_node(name, keeping_status(action, services), destinations=ways.get(name))
+        graph.add_node(name, of_run(action, services), destinations=ways.get(name))
     graph.add_node("judge", panel)
     graph.add_edge(START, "prepare")
     graph.add_edge("prepare", "generate")

@@ -34,6 +34,10 @@ class Decision(BaseModel):
             raise ValueError("an edit needs a rating from 1 to 5")
         return self
 
+    def on(self, response_id: str) -> Self:
+        """The decision, about this response where it names none itself."""
+        return self if self.about else self.model_copy(update={"response_id": response_id})
+
     @property
     def about(self) -> str | None:
         """Key of the response this decides on, if the answer names it."""
@@ -69,14 +73,13 @@ def ask(requests: list[ActionRequest], allowed: list[DecisionType]) -> Answer:
     The node runs again from its top with the answer, so nothing may happen before this call.
     """
     names = sorted({request.name for request in requests})
-    answer = interrupt(
+    return interrupt(
         {
             "action_requests": [request.model_dump() for request in requests],
             "review_configs": [{"action_name": name, "allowed_decisions": list(allowed)} for name in names],
         },
         response_schema=Answer,
     )
-    return Answer.model_validate(answer)
 
 
 def approved(request: ActionRequest) -> tuple[bool, str]:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rlhf.client import Client, Judge, Recipe, settings_from, waited
 from rlhf.doctor import check_ready
+from rlhf.nodes.approvals import Decision
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.generation.function import called
 from rlhf.nodes.tracing.context import tracing_to
 from rlhf.progress import live_progress
 from rlhf.runs.decisions import checked_decisions
-from rlhf.runs.drive import Answers, Outcome, Pending, advance, register
+from rlhf.runs.drive import Outcome, Pending, advance, register
 from rlhf.state.choices import ASK_NOBODY, PLACES, by_section
 from rlhf.state.endpoints import FUNCTION
 from rlhf.state.errors import InputError
@@ -28,7 +29,10 @@ Prompts = Sequence[str | Mapping[str, Any]] | str | Path
 InferenceFunction = Callable[[str], str | None] | Callable[[str], Awaitable[str | None]]
 """From a prompt to the model's response. What it raises, or None, is that response's failure."""
 
-OnReview = Callable[[Pending], Answers | str | None] | Callable[[Pending], Awaitable[Answers | str | None]]
+Answers = Sequence[Mapping[str, Any]] | str | None
+"""Decisions, {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}, or a word."""
+
+OnReview = Callable[[Pending], Answers] | Callable[[Pending], Awaitable[Answers]]
 """Answers what a run waits for: "approve" or "reject" for all that is asked, a list of decisions, or None."""
 
 
@@ -164,7 +168,7 @@ class AutomatedRLHFPipeline(Client):
                 break  # none of the answers was about what is asked
         return outcome
 
-    async def _advanced(self, run_id: str, answers: Answers | None, progress: bool) -> Outcome:
+    async def _advanced(self, run_id: str, answers: list[Decision] | None, progress: bool) -> Outcome:
         with live_progress(shown=progress) as follow:
             return await advance(self.services, run_id, follow, answers)
 
@@ -195,7 +199,7 @@ def source_of(prompts: Prompts | None) -> str:
     return str(prompts) if isinstance(prompts, str | Path) else "python"
 
 
-async def _answers(on_review: OnReview, pending: Pending) -> Answers:
+async def _answers(on_review: OnReview, pending: Pending) -> list[Decision]:
     """The callback's answers as decisions; none leaves the run waiting."""
     answer: Any = await called(on_review, pending)
     if isinstance(answer, str):

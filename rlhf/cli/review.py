@@ -9,6 +9,7 @@ from rlhf.cli.common import RecipeOption, RunArgument, services_of_run
 from rlhf.cli.run import follow_to_end
 
 if TYPE_CHECKING:
+    from rlhf.nodes.approvals import Decision
     from rlhf.runs.drive import Pending
 
 
@@ -37,12 +38,14 @@ def review(run_id: RunArgument, recipe: RecipeOption = None) -> None:
         follow_to_end(services, run_id, answers, reviewer.ask)
 
 
-def _ask_gate(pending: "Pending") -> dict[str, Any]:
+def _ask_gate(pending: "Pending") -> "Decision":
+    from rlhf.nodes.approvals import Decision
+
     request = pending.requests[0]
     typer.echo(f"\n{request['description']}")
     for name, value in request["args"].items():
         typer.echo(f"  {name}: {value}")
-    return {"type": "approve" if typer.confirm("Approve?") else "reject"}
+    return Decision(type="approve" if typer.confirm("Approve?") else "reject")
 
 
 class _Reviewer:
@@ -55,9 +58,11 @@ class _Reviewer:
         self._skipped: set[str] = set()
         self._stopped = False
 
-    def ask(self, pending: "Pending") -> list[dict[str, Any]]:
+    def ask(self, pending: "Pending") -> "list[Decision]":
         """The answers to a page; fewer than asked if the person skips or stops."""
-        answers: list[dict[str, Any]] = []
+        from rlhf.nodes.approvals import Decision
+
+        answers: list[Decision] = []
         items = [item for item in pending.requests if item["args"]["response_id"] not in self._skipped]
         for number, item in enumerate(items, 1):
             response = item["args"]["response_id"]
@@ -65,7 +70,7 @@ class _Reviewer:
             if answer is None:
                 self._stopped = True
             elif answer:
-                answers.append({**answer, "response_id": response, "reviewer": self._name})
+                answers.append(Decision(**answer, response_id=response, reviewer=self._name))
             else:
                 self._skipped.add(response)
         return answers

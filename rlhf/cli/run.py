@@ -10,8 +10,9 @@ from rlhf.cli.app import EXIT_WAITING, app, say
 from rlhf.cli.common import RecipeOption, RunArgument, chosen_settings, opened_services, services_of_run
 
 if TYPE_CHECKING:
+    from rlhf.nodes.approvals import Decision, DecisionType
     from rlhf.nodes.services import Services
-    from rlhf.runs.drive import Answers, Outcome, Pending
+    from rlhf.runs.drive import Outcome, Pending
 
 
 @app.command()
@@ -71,10 +72,11 @@ def resume(
             follow_to_end(services, run_id)
 
 
-def answer_all(services: "Services", run_id: str, decision: str) -> None:
+def answer_all(services: "Services", run_id: str, decision: "DecisionType") -> None:
     """Give the same answer to everything of the kind the run waits for now, however many pages it has."""
     import asyncio
 
+    from rlhf.nodes.approvals import Decision
     from rlhf.runs.drive import pending_of
     from rlhf.state.errors import InputError
 
@@ -82,11 +84,11 @@ def answer_all(services: "Services", run_id: str, decision: str) -> None:
     if pending is None:
         raise InputError(f"Run {run_id} waits for no answer; `rlhf show {run_id}` says where it stands.")
     if not pending.is_review:
-        follow_to_end(services, run_id, [{"type": decision}])
+        follow_to_end(services, run_id, [Decision(type=decision)])
         return
 
-    def same_for_all(page: "Pending") -> "Answers":
-        return [{"type": decision, "response_id": item["args"]["response_id"]} for item in page.requests]
+    def same_for_all(page: "Pending") -> list[Decision]:
+        return [Decision(type=decision, response_id=item["args"]["response_id"]) for item in page.requests]
 
     follow_to_end(services, run_id, same_for_all(pending), same_for_all)
 
@@ -94,8 +96,8 @@ def answer_all(services: "Services", run_id: str, decision: str) -> None:
 def follow_to_end(
     services: "Services",
     run_id: str,
-    answers: "Answers | None" = None,
-    answer_page: "Callable[[Pending], Answers] | None" = None,
+    answers: "list[Decision] | None" = None,
+    answer_page: "Callable[[Pending], list[Decision]] | None" = None,
 ) -> None:
     """Advance the run with live progress and print where it stands; exits with 3 if it waits.
 
@@ -115,7 +117,7 @@ def follow_to_end(
         raise typer.Exit(EXIT_WAITING)
 
 
-def _advanced(services: "Services", run_id: str, answers: "Answers | None") -> "Outcome":
+def _advanced(services: "Services", run_id: str, answers: "list[Decision] | None") -> "Outcome":
     import asyncio
 
     from rlhf.progress import live_progress

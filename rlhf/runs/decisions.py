@@ -1,14 +1,17 @@
 """Decisions on what a run waits for, as written by hand, by another tool, or by a caller's function."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlhf.state.errors import InputError, first_mistake
 
+if TYPE_CHECKING:
+    from rlhf.nodes.approvals import Decision
 
-def read_decisions(path: Path) -> list[Mapping[str, Any]]:
+
+def read_decisions(path: Path) -> list["Decision"]:
     """Decisions from JSON: a list, or {"decisions": [...]}; one per line is fine too.
 
     Raises InputError naming the file and the decision that cannot be used.
@@ -19,8 +22,8 @@ def read_decisions(path: Path) -> list[Mapping[str, Any]]:
     return found
 
 
-def checked_decisions(rows: Sequence[Any], where: str) -> list[Mapping[str, Any]]:
-    """The rows, if each is a decision; InputError naming `where` and the first that is none.
+def checked_decisions(rows: Sequence[Any], where: str) -> list["Decision"]:
+    """The rows as decisions; InputError naming `where` and the first that is none.
 
     Each is {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}.
     """
@@ -28,12 +31,13 @@ def checked_decisions(rows: Sequence[Any], where: str) -> list[Mapping[str, Any]
 
     from rlhf.nodes.approvals import Decision
 
+    decisions = []
     for number, row in enumerate(rows, 1):
         try:
-            Decision.model_validate(row)
+            decisions.append(Decision.model_validate(row))
         except ValidationError as error:
             raise InputError(f"{where}, decision {number}: {first_mistake(error, 'decision')}.") from error
-    return list(rows)
+    return decisions
 
 
 def _rows(path: Path) -> list[Any]:

@@ -16,6 +16,7 @@ from rlhf.state.records import REVIEW_RESPONSE, PromptRow
 from rlhf.state.run_report import RunReport
 
 if TYPE_CHECKING:
+    from rlhf.nodes.approvals import Decision
     from rlhf.nodes.services import Services
     from rlhf.state.ledger import Ledger
     from rlhf.state.settings import Settings
@@ -54,10 +55,6 @@ class Outcome:
         if self.pending is not None:
             report = report.model_copy(update={"note": _describe(self.pending)})
         return report
-
-
-Answers = Sequence[Mapping[str, Any]]
-"""Decisions: {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}."""
 
 
 def new_run_id(ledger: "Ledger", adapter_name: str) -> str:
@@ -101,7 +98,7 @@ async def advance(
     services: "Services",
     run_id: str,
     follow: Follow,
-    answers: Answers | None = None,
+    answers: "Sequence[Decision] | None" = None,
     before: Sequence[str] = (),
 ) -> Outcome:
     """Start or go on with a registered run until it ends or waits for a person.
@@ -109,8 +106,8 @@ async def advance(
     `answers` go to what the run waits for now; before a node named in `before` the run stops. The run belongs
     to this process meanwhile; InputError if another one has it.
     """
-    from rlhf.graph.status import about
     from rlhf.nodes.tracing.context import traced
+    from rlhf.nodes.tracing.runs import about
 
     with run_lock(services, run_id):
         async with _opened(services) as graph:
@@ -125,7 +122,7 @@ async def _driven(
     services: "Services",
     run_id: str,
     follow: Follow,
-    answers: Answers | None,
+    answers: "Sequence[Decision] | None",
     stop_before: Sequence[str],
 ) -> Pending | None:
     from langgraph.types import Command
@@ -137,7 +134,8 @@ async def _driven(
         return waiting
     payload: Any = None
     if waiting is not None:
-        payload = Command(resume={waiting.interrupt_id: {"decisions": _named(answers or (), waiting)}})
+        named = [answer.model_dump(exclude_defaults=True) for answer in _named(answers or (), waiting)]
+        payload = Command(resume={waiting.interrupt_id: {"decisions": named}})
     elif answers:
         raise InputError(f"Run {run_id} waits for no one; go on with `rlhf resume {run_id}`.")
     elif before.created_at is None:
@@ -146,9 +144,9 @@ async def _driven(
         # Not `next`: it is empty too when a kill came between a node's writes and the checkpoint after them.
         return None
     judging = _Judging(services, run_id)
-    named = {**config, "run_name": f"run {services.run(run_id).adapter_name}"}
+    config["run_name"] = f"run {services.run(run_id).adapter_name}"
     stream = graph.astream(
-        payload, named, stream_mode=["custom", "updates"], interrupt_before=list(stop_before)
+        payload, config, stream_mode=["custom", "updates"], interrupt_before=list(stop_before)
     )
     async for mode, event in stream:
         if mode == "custom":
@@ -157,7 +155,7 @@ async def _driven(
             judging.begin()
         elif "judge" in event:
             follow(judging.one_more())
-    return await _pending(services, run_id, await graph.aget_state(config))
+    return await _pending(services, run_id, await graph.aget_state(_config(run_id)))
 
 
 class _Judging:
@@ -230,11 +228,10 @@ async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending 
     return None
 
 
-def _named(answers: Answers, waiting: Pending) -> list[dict[str, Any]]:
+def _named(answers: "Sequence[Decision]", waiting: Pending) -> "list[Decision]":
     """The answers, each with the response it is about where only its position says so: the node's page may differ."""
-    named = [dict(answer) for answer in answers]
-    for answer, request in zip(named, waiting.requests, strict=False):
-        edited = (answer.get("edited_action") or {}).get("args", {})
-        if waiting.is_review and not (answer.get("response_id") or "response_id" in edited):
-            answer["response_id"] = request["args"]["response_id"]
-    return named
+    if not waiting.is_review:
+        return list(answers)
+    asked = [request["args"]["response_id"] for request in waiting.requests]
+    placed = [answer.on(key) for answer, key in zip(answers, asked, strict=False)]
+    return [*placed, *answers[len(placed) :]]

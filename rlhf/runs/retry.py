@@ -67,9 +67,9 @@ async def retry_run(services: "Services", run_id: str, follow: Follow) -> Retrie
     and evaluation, and where the run stands. Raises InputError while another process or a server has the run,
     EndpointError when an endpoint is down; what was answered until then is kept.
     """
-    from rlhf.graph.status import about
     from rlhf.nodes.quality import keep_round_again
     from rlhf.nodes.tracing.context import traced
+    from rlhf.nodes.tracing.runs import about
 
     with run_lock(services, run_id):
         ledger = services.ledger
