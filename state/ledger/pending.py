@@ -1,6 +1,7 @@
 """What waits for a person in a round: the responses that need a review and have none, in the order of the run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +18,6 @@ class PendingReviews:
 
     def keys(self, run_id: str, round: int, limit: int | None = None) -> list[str]:
         """The first `limit` that wait (all by default), by the place of their prompt and their variation."""
-        # A text that a model gave twice is one response and stands where it was given first.
-        first = sa.func.min(t.samples.c.variation)
         query = (
             _waiting(run_id, round)
             .join(
@@ -28,12 +27,12 @@ class PendingReviews:
                     t.run_prompts.c.prompt_key == t.samples.c.prompt_key,
                 ),
             )
-            .group_by(t.run_prompts.c.position, t.samples.c.response_key)
-            .order_by(t.run_prompts.c.position, first)
-            .limit(limit)
+            .order_by(t.run_prompts.c.position, t.samples.c.variation)
         )
         with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
+            # A text that a model gave twice is one response and stands where it was given first.
+            keys = connection.execute(query).scalars()
+            return list(islice(_once(keys), limit))
 
     def count(self, run_id: str, round: int) -> int:
         """How many wait and can be read."""
@@ -51,6 +50,14 @@ class PendingReviews:
                 query = _waiting(run_id, round, *these)
                 found.update(connection.execute(query).scalars())
         return found
+
+
+def _once(keys: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for key in keys:
+        if key not in seen:
+            seen.add(key)
+            yield key
 
 
 def _waiting(run_id: str, round: int, *narrower: sa.ColumnElement[bool]) -> sa.Select[Any]:
