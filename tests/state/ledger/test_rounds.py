@@ -148,7 +148,7 @@ def test_a_page_and_a_batch_read_no_more_of_a_larger_round(tmp_path: Path, promp
         judged_round(ledger, prompts)
         rows = 0
         assert len(pending_reviews(ledger, "one", 1, 5)) == 5
-        assert rows == 5 + 5 + 5, "keys, feedback, texts"
+        assert rows <= 4 * 5, "keys (one twice, or one more), feedback, texts"
         rows = 0
         assert ledger.rounds.scores("one", 1, 4, 4)
         assert rows <= 4 * VARIATIONS
