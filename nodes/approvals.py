@@ -12,7 +12,9 @@ class EditedAction(BaseModel):
     """An edit as Agent Inbox sends it: the action with changed arguments."""
 
     name: str = ""
+    """Name of the action, as it was asked."""
     args: dict[str, Any] = Field(default_factory=dict)
+    """Its arguments; `response_id` and `rating` are read."""
 
 
 class Decision(BaseModel):
@@ -21,12 +23,17 @@ class Decision(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: DecisionType
+    """approve: the judges' rating stands, or go on; edit: the rating given; reject: rating 1, or stop."""
     response_id: str | None = None
+    """Key of the response it is about; None: the request at the same position."""
     rating: int | None = Field(None, ge=1, le=5)
     """The person's rating, for edit."""
     message: str = ""
+    """What the person says about it; empty for nothing."""
     reviewer: str = ""
+    """Who decides; empty if not known."""
     edited_action: EditedAction | None = None
+    """An edit in Agent Inbox's form; None in ours."""
 
     @model_validator(mode="after")
     def _an_edit_has_a_rating(self) -> Self:
@@ -57,14 +64,18 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decisions: list[Decision] = Field(min_length=1)
+    """In any number, for requests that were made."""
 
 
 class ActionRequest(BaseModel):
     """One thing a person is asked to decide."""
 
     name: str
+    """review_response, approve_training or approve_deployment."""
     args: dict[str, Any]
+    """What it is about: ids, texts cut to a bound, figures."""
     description: str
+    """The question in one line for people."""
 
 
 def ask(requests: list[ActionRequest], allowed: list[DecisionType]) -> Answer:

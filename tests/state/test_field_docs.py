@@ -16,7 +16,7 @@ from rlhf.state.settings import JudgeSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 HALLS = ("prompts", "state", "nodes", "graph", "training", "rlhf")
-WHOLE_FILES = ("state/", "prompts/rubric.py", "training/fit.py", "training/generate.py")
+WHOLE_FILES = ("state/", "nodes/approvals.py", "prompts/rubric.py", "training/fit.py", "training/generate.py")
 """Here every class with fields is documented; elsewhere the records are, and what is like them."""
 BY_NAME = {"Record", "PipelineConfig"}
 
