@@ -1,8 +1,14 @@
 """Prediction-powered inference: a mean from many judged items of which people labelled a random few.
 
-PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453) by the package ppi-python: the judges' mean over
-the unlabelled items, corrected by what people say of the labelled ones, weighed so that a useless judge costs
-nothing. Nobody's judgement has to be right; the labelled items have to be a random sample.
+PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453): the judges' mean over the unlabelled items, corrected by
+what people say of the labelled ones, weighed so that a useless judge costs nothing. Nobody's judgement has to be
+right; the labelled items have to be a random sample.
+
+With n labels y, the judges' values f of the same items and g of the N others, and a weight w:
+
+    mean      w·E[g] + E[y - w·f]                   E[f] = E[g], both being random: any w leaves it unbiased
+    variance  w²·Var[g]/N + Var[y - w·f]/n          the two parts are independent
+    w         Cov[y, f] / ((1 + n/N)·Var[f])        where its derivative by w is zero; kept within 0 and 1
 """
 
 from collections.abc import Sequence
@@ -35,16 +41,22 @@ def powered_mean(labels: Sequence[float], judged: Sequence[float], unlabelled: S
         raise ValueError("an estimate needs two labels or more, each with the judges' value")
     if len(unlabelled) == 0:
         return plain_mean(labels)
-    import numpy as np
-    from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
-
-    told, said, rest = (np.asarray(part, dtype=float) for part in (labels, judged, unlabelled))
-    # Judges who say the same of everything tell nothing; the weight would be 0 / 0.
-    weight = 0.0 if np.ptp(np.concatenate([said, rest])) < 1e-6 else None
-    mean = float(ppi_mean_pointestimate(told, said, rest, lam=weight)[0])
-    low, high = ppi_mean_ci(told, said, rest, alpha=1 - CONFIDENCE_LEVEL, lam=weight)
-    half = float(high[0] - low[0]) / 2 * _quantile(len(labels) - 1) / _quantile(None)
+    weight = _weight(labels, judged, unlabelled)
+    corrections = [label - weight * value for label, value in zip(labels, judged, strict=True)]
+    mean = weight * fmean(unlabelled) + fmean(corrections)
+    others = variance(unlabelled) / len(unlabelled) if len(unlabelled) > 1 else 0.0
+    half = _quantile(len(labels) - 1) * sqrt(weight**2 * others + variance(corrections) / len(labels))
     return Estimate(mean, mean - half, mean + half)
+
+
+def _weight(labels: Sequence[float], judged: Sequence[float], unlabelled: Sequence[float]) -> float:
+    """How far to trust the judges: 0 leaves people's mean, 1 corrects the judges' whole mean."""
+    spread = variance([*judged, *unlabelled])
+    if spread < 1e-12 or len(unlabelled) < 2:  # judges who say the same of everything tell nothing
+        return 0.0
+    people, said = fmean(labels), fmean(judged)
+    shared = fmean((label - people) * (value - said) for label, value in zip(labels, judged, strict=True))
+    return min(1.0, max(0.0, shared / ((1 + len(labels) / len(unlabelled)) * spread)))
 
 
 def powered_score(labels: Sequence[float], judged: Sequence[float], unlabelled: Sequence[float]) -> Estimate:
@@ -104,9 +116,8 @@ def plain_share(values: Sequence[bool]) -> Estimate:
     return Estimate(fmean(values), float(found.low), float(found.high))
 
 
-def _quantile(degrees: int | None) -> float:
-    """Half-width of a 95 % interval in standard errors; None: of the normal distribution."""
-    from scipy.stats import norm, t
+def _quantile(degrees: int) -> float:
+    """Half-width of a 95 % interval in standard errors, by Student's t."""
+    from scipy.stats import t
 
-    level = 0.5 + CONFIDENCE_LEVEL / 2
-    return float(norm.ppf(level) if degrees is None else t.ppf(level, degrees))
+    return float(t.ppf(0.5 + CONFIDENCE_LEVEL / 2, degrees))

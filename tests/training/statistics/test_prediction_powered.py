@@ -1,4 +1,4 @@
-"""Prediction-powered estimates: right in simulation, as the package gives them, and never surer than they may be."""
+"""Prediction-powered estimates: right in simulation, as the paper gives them, and never surer than they may be."""
 
 import numpy as np
 import pytest
@@ -92,6 +92,35 @@ def test_the_estimate_is_that_of_the_paper() -> None:
     assert 0 < weight < 1
     expected = weight * others.mean() + (told - weight * said).mean()
     assert powered_mean(labels, judged, rest).mean == pytest.approx(expected)
+
+
+def test_the_weight_is_near_where_the_interval_is_narrowest() -> None:
+    labels, judged, rest = World(5, 60, 8, 20).scores()
+    told, said, others = np.array(labels), np.array(judged), np.array(rest)
+
+    def spread(weight: float) -> float:
+        corrections = told - weight * said
+        return float(weight**2 * others.var(ddof=1) / others.size + corrections.var(ddof=1) / told.size)
+
+    found = powered_mean(labels, judged, rest)
+    half = (found.high - found.low) / 2
+    narrowest = min(spread(weight) for weight in np.linspace(0, 1, 101))
+    quantile = 2.093  # Student's t at 97.5 %, 19 degrees of freedom
+    # The weight is fitted to the judges' spread over all items, not to these labels' alone.
+    assert 0.999 <= half / (quantile * narrowest**0.5) <= 1.1
+    assert half < quantile * spread(0.0) ** 0.5
+
+
+def test_over_many_samples_the_estimate_is_right_on_average_and_its_error_as_wide_as_it_says() -> None:
+    misses, widths = [], []
+    for seed in range(400):
+        world = World(seed, 60, 8, 20)
+        found = powered_mean(*world.scores())
+        misses.append(found.mean - world.people.mean())
+        widths.append((found.high - found.low) / 2 / 2.093)
+    assert abs(np.mean(misses)) < 3 * np.std(misses) / len(misses) ** 0.5
+    # A tenth of the items is labelled: the error against this very set is a little below that against all sets.
+    assert 0.8 < np.std(misses) / np.mean(widths) < 1.05
 
 
 def test_judges_who_say_the_same_of_everything_leave_peoples_mean() -> None:
