@@ -34,19 +34,15 @@ def dataset_file(source: str, recipe: str | None = None) -> Path:
     """The dataset of a run (its newest round's), or the file itself. InputError if there is none."""
     if source.endswith(".jsonl") or Path(source).is_file():
         return Path(source)
-    from rlhf.state.ledger import Ledger
-    from rlhf.state.recipe import choose_recipe
+    from rlhf.state.run_index import ledger_of_run
     from rlhf.state.run_report import DatasetStage
 
-    ledger = Ledger(choose_recipe(recipe).settings.storage.ledger_url)
-    try:
+    with ledger_of_run(source, recipe) as ledger:
         run = ledger.run(source)
         for round in range(run.round or 1, 0, -1):
             stage = ledger.stage(source, round, "dataset", DatasetStage)
             if stage is not None and stage.path is not None:
                 return Path(stage.path)
-    finally:
-        ledger.close()
     raise InputError(f"Run {source} has no dataset yet; `rlhf show {source}` says where it stands.")
 
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from rlhf.state import shell
 from rlhf.state.errors import DeploymentError, InputError
 from rlhf.state.files.atomic import (
     checked_name,
@@ -166,8 +167,8 @@ def serve_lines(version: Version) -> list[str]:
     """Command lines that serve the adapter: vLLM, and Ollama through the version's Modelfile."""
     base, name = version.manifest["base_model"], version.name
     return [
-        f"vllm serve {base} --enable-lora --lora-modules {name}={version.path}",
-        f"ollama create {name} -f {version.path / 'Modelfile'}",
+        shell.line("vllm", "serve", base, "--enable-lora", "--lora-modules", f"{name}={version.path}"),
+        shell.line("ollama", "create", name, "-f", version.path / "Modelfile"),
     ]
 
 

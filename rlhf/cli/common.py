@@ -21,13 +21,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, as `rlhf runs` lists it.")]
 
 
-def chosen_settings(recipe: str | None) -> "Settings":
-    """The settings in use; says which recipe was chosen and why."""
+def chosen_recipe(recipe: str | None) -> tuple["Settings", str]:
+    """The settings in use and the recipe they come from; says which was chosen and why."""
     from rlhf.state.recipe import choose_recipe
 
     chosen = choose_recipe(recipe)
     say(f"Recipe {chosen.source}: {chosen.reason}.")
-    return chosen.settings
+    return chosen.settings, chosen.source
+
+
+def chosen_settings(recipe: str | None) -> "Settings":
+    """The settings in use; says which recipe was chosen and why."""
+    return chosen_recipe(recipe)[0]
 
 
 @contextmanager
@@ -57,15 +62,16 @@ def opened_ledger(recipe: str | None) -> Iterator["Ledger"]:
 
 @contextmanager
 def services_of_run(run_id: str, recipe: str | None) -> Iterator["Services"]:
-    """Services with the settings the run was started with."""
-    with opened_ledger(recipe) as ledger:
-        run = ledger.run(run_id)
-        settings = run.settings
+    """Services with the settings the run was started with, on the ledger that holds it now."""
+    from rlhf.state.run_index import ledger_of_run
+
+    with ledger_of_run(run_id, recipe) as ledger:
+        run, url = ledger.run(run_id), ledger.url
     if run.unknown_settings:
         say(
             f"Note: this version does not know the run's {', '.join(run.unknown_settings)} and goes on without."
         )
-    with opened_services(settings) as services:
+    with opened_services(run.settings.replace({"storage": {"ledger_url": url}}, f"run {run_id}")) as services:
         yield services
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlhf.cli.app import app, say
-from rlhf.cli.common import RecipeOption, RunArgument, opened_ledger, services_of_run
+from rlhf.cli.common import RecipeOption, RunArgument, services_of_run
 
 if TYPE_CHECKING:
     from rlhf.people.review import ReviewImport
@@ -28,9 +28,11 @@ def export_review(
 ) -> None:
     """Write what waits for review as CSV, for people to rate in a spreadsheet."""
     from rlhf.people.review import export_run_review
+    from rlhf.state import shell
+    from rlhf.state.run_index import ledger_of_run
 
     path = out or Path(f"{run_id}-review.csv")
-    with opened_ledger(recipe) as ledger:
+    with ledger_of_run(run_id, recipe) as ledger:
         number = export_run_review(ledger, run_id, path, everything=everything, with_judges=with_judges)
     if not number:
         all_of_it = "is judged yet" if everything else "waits for review; --all writes every judged response"
@@ -38,7 +40,7 @@ def export_review(
         return
     typer.echo(f"{number} response(s) in {path}.")
     typer.echo("Rate them 1 to 5 in the column rating; leave it empty where there is no answer yet.")
-    typer.echo(f"Then: rlhf import-review {run_id} {path}")
+    typer.echo(f"Then: {shell.line('rlhf', 'import-review', run_id, path)}")
 
 
 @app.command("import-review")

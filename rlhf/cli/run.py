@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlhf.cli.app import EXIT_WAITING, app, say
-from rlhf.cli.common import RecipeOption, RunArgument, chosen_settings, opened_services, services_of_run
+from rlhf.cli.common import RecipeOption, RunArgument, chosen_recipe, opened_services, services_of_run
 
 if TYPE_CHECKING:
     from rlhf.nodes.approvals import Decision, DecisionType
@@ -31,7 +31,7 @@ def run(
     from rlhf.state.choices import ASK_NOBODY
     from rlhf.state.files.prompts import read_prompts
 
-    settings = chosen_settings(recipe)
+    settings, source = chosen_recipe(recipe)
     if yes:
         settings = settings.replace(ASK_NOBODY, "--yes")
     check_ready(settings)
@@ -41,9 +41,11 @@ def run(
         say(f"Note: {note}")
     with opened_services(settings) as services:
         from rlhf.runs.drive import register
+        from rlhf.state import shell
 
-        new = register(services, adapter, rows, str(prompts), run_id)
-        say(f"Run {new}: {len(rows)} prompts from {prompts}. If it stops: rlhf resume {new}")
+        new = register(services, adapter, rows, str(prompts), run_id, recipe=source)
+        way = shell.line("rlhf", "resume", new, folder=Path.cwd())
+        say(f"Run {new}: {len(rows)} prompts from {prompts}. If it stops: {way}")
         follow_to_end(services, new)
 
 

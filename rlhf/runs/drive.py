@@ -74,17 +74,20 @@ def register(
     source: str,
     run_id: str | None = None,
     settings: "Settings | None" = None,
+    recipe: str | None = None,
 ) -> str:
     """Write a new run to the ledger before anything happens; returns its id.
 
-    `settings` are the run's own where they differ from the operator's. InputError if the id is taken or the
-    prompts cannot be used.
+    `settings` are the run's own where they differ from the operator's; `recipe` is where these come from.
+    InputError if the id is taken or the prompts cannot be used.
     """
     from rlhf.nodes.prepare import register_run
+    from rlhf.state.run_index import note_run
 
     checked_name(adapter_name, "Adapter name")
     run_id = run_id or new_run_id(services.ledger, adapter_name)
     register_run(services.ledger, settings or services.settings, run_id, adapter_name, rows, source)
+    note_run(run_id, services.ledger.url, recipe)
     return run_id
 
 

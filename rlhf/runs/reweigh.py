@@ -17,8 +17,8 @@ from rlhf.state.errors import InputError
 from rlhf.state.ledger import Ledger, RunRow
 from rlhf.state.ledger.versions import Derivation, Kept, Material, NewVersion
 from rlhf.state.measures import Calibration
-from rlhf.state.recipe import choose_recipe
 from rlhf.state.records import DimensionFeedback, EvidenceNote, Feedback, Record, ResponseRow, Review
+from rlhf.state.run_index import ledger_of_run, note_run
 from rlhf.state.run_report import DatasetStage, TrainingStage
 from rlhf.state.settings import Settings
 from rlhf.training.pairs import Pair
@@ -89,12 +89,11 @@ def reweigh(
     """Derive a run's ratings, pairs, review queue and dataset anew; the result is a run beside the old one.
 
     What is left out stays as it was. `weights` name all five dimensions and sum to 1; `threshold` (0–100) is
-    acceptance.min_score_acceptable. The ledger is that of the recipe (the one in use if left out). No model is
+    acceptance.min_score_acceptable. The ledger is that of the recipe, or the one that holds the run. No model is
     asked, and nothing of the old run changes; `rlhf resume NEW` goes on from review to training. Raises InputError
     if there is no such run or nothing of it is judged, SettingsError for a value that cannot be.
     """
-    ledger = Ledger(choose_recipe(recipe).settings.storage.ledger_url)
-    try:
+    with ledger_of_run(run_id, recipe) as ledger:
         return derive(
             ledger,
             run_id,
@@ -110,8 +109,6 @@ def reweigh(
                 }
             ),
         )
-    finally:
-        ledger.close()
 
 
 def derive(ledger: Ledger, run_id: str, changes: Changes) -> Reweighed:
@@ -159,6 +156,7 @@ def _reweighed(ledger: Ledger, base: RunRow, changes: Changes) -> Reweighed:
             calibrations=work.calibrations,
         )
     )
+    note_run(version.run_id, ledger.url)
     waited = {key for key in made if material.feedback[key].needs_review and key not in before}
     return _compared(version, material, made, feedback, waited, waiting, pairs, dataset, work.notes)
 

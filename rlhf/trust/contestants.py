@@ -22,7 +22,9 @@ from rlhf.state.errors import GenerationError, InputError, SettingsError
 from rlhf.state.files.atomic import sha256_file, write_json
 from rlhf.state.files.feedback import read_feedback
 from rlhf.state.keys import content_key, derived_seed
+from rlhf.state.ledger import Ledger
 from rlhf.state.records import Feedback, PromptRow
+from rlhf.state.run_index import is_noted, ledger_of_run
 from rlhf.state.settings import PolicySettings, Settings
 from rlhf.training.generate import GenerateJob, GenerateTask, read_rows
 from rlhf.training.local_model import resolve_model
@@ -62,7 +64,10 @@ def contestant(services: Services, name: str) -> Contestant:
     if (endpoint := _endpoint(name, settings)) is not None:
         return endpoint
     if services.ledger.has_run(name):
-        return Recorded(_feedback_of_run(services, name))
+        return Recorded(_feedback_of_run(services.ledger, name))
+    if is_noted(name):
+        with ledger_of_run(name) as ledger:
+            return Recorded(_feedback_of_run(ledger, name))
     try:
         return _adapter(name, settings)
     except InputError as error:
@@ -274,11 +279,11 @@ def _endpoint(name: str, settings: Settings) -> Endpoint | None:
     return endpoint
 
 
-def _feedback_of_run(services: Services, run_id: str) -> list[Feedback]:
-    run = services.ledger.run(run_id)
-    samples = services.ledger.samples(run_id, "policy", run.round)
+def _feedback_of_run(ledger: Ledger, run_id: str) -> list[Feedback]:
+    run = ledger.run(run_id)
+    samples = ledger.samples(run_id, "policy", run.round)
     keys = [sample.response_key for sample in samples if sample.response_key]
-    found = services.ledger.feedback(run_id, keys)
+    found = ledger.feedback(run_id, keys)
     if not found:
         raise InputError(f"Run {run_id} has no feedback in round {run.round} yet.")
     return [found[key] for key in keys if key in found]

@@ -12,10 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from rlhf.state import shell
 from rlhf.state.errors import LedgerError
 from rlhf.state.ledger.migrations import FORMAT, bring_up_to_date, check_readable, format_of
 from rlhf.state.ledger.stored import loads
 
+_DRIVERS = {"psycopg": "psycopg[binary]"}
+"""What to install for a module that is missing, where its name does not say it."""
 _PATIENCE = 60.0
 """Seconds to wait for another writer of an SQLite file."""
 _PREPARING = 7_515_166_321
@@ -126,7 +129,9 @@ def _open(url: str) -> sa.Engine:
             json_deserializer=loads,
         )
     except ModuleNotFoundError as error:
-        raise LedgerError(f"storage.ledger_url needs a driver: pip install {error.name}.") from error
+        package = _DRIVERS.get(str(error.name), str(error.name))
+        way = shell.line("pip", "install", package)
+        raise LedgerError(f"storage.ledger_url needs a driver: {way}") from error
     except OSError as error:
         raise LedgerError(f"The ledger's folder cannot be made: {error.strerror}.") from error
     if engine.dialect.name == "sqlite":
@@ -177,3 +182,8 @@ def ledger_format(url: str) -> int | None:
             return format_of(connection)
     finally:
         database.close()
+
+
+def holds_password(url: str) -> bool:
+    """Whether the address has a password in it."""
+    return sa.make_url(url).password is not None

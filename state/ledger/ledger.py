@@ -82,6 +82,7 @@ class Ledger:
     """One open ledger. Raises LedgerError when the database cannot be used."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._database = Database(url)
         self._database.prepare()
 
