@@ -48,6 +48,7 @@ serve: $(READY) ## Serve both graphs for Studio and the SDK on 127.0.0.1
 
 benchmarks: $(READY) ## Print the figures docs/trust.md states
 	$(BIN)/python -m benchmarks.evidence
+	$(BIN)/python -m benchmarks.gate
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.reweigh

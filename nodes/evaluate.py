@@ -77,7 +77,7 @@ def _compared(
     objections: Sequence[str],
 ) -> EvaluationStage:
     before, after = (_judged(services, run, samples) for samples in (baseline, adapter))
-    comparison = compare(before, after, run.settings.pipeline.seed)
+    comparison = compare(before, after)
     verdict, reasons = decide(comparison, objections)
     if comparison is None:
         return EvaluationStage(verdict=verdict, reasons=reasons)

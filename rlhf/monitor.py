@@ -125,8 +125,7 @@ class RLHFMonitor(Client):
     ) -> VersionComparison:
         """`compare_model_versions` for asynchronous code."""
         before, after = list(first_feedback), list(second_feedback)
-        seed = self.settings.pipeline.seed
-        return await in_thread(compare_feedback, first, second, before, after, seed)
+        return await in_thread(compare_feedback, first, second, before, after)
 
 
 def _trace(tracer: "LangSmithTracer", quality: FeedbackQuality) -> None:

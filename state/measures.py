@@ -75,7 +75,7 @@ class CrossValidated(Record):
     calibrated: float | None = None
     """The same error of the calibrated scores."""
     gain_low: float | None = None
-    """Lower end of the 95 % interval of `raw` minus `calibrated`, bootstrapped over labels."""
+    """Lower end of the 95 % interval of `raw` minus `calibrated`, over prompts."""
     raw_accuracy: float | None = None
     """Share of pairs put in people's order, ties half; None for scores."""
     calibrated_accuracy: float | None = None

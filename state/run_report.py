@@ -110,9 +110,9 @@ class EvaluationStage(Record):
     delta: float | None = None
     """Mean paired difference, adapter − baseline, points of 100."""
     ci_low: float | None = None
-    """Lower end of its 95 % bootstrap interval."""
+    """Lower end of its 95 % interval."""
     ci_high: float | None = None
-    """Upper end of its 95 % bootstrap interval."""
+    """Upper end of its 95 % interval."""
     reasons: list[str] = Field(default_factory=list)
     """What decided the verdict, a sentence each."""
     baseline_score: float | None = None

@@ -157,7 +157,7 @@ class PipelineSettings(_Section):
     rounds: int = Field(1, ge=1, le=20)
     """Rounds of generating, judging and training; each goes on from the adapter of the one before."""
     seed: int = Field(7, ge=0)
-    """Seed of everything drawn: held-out prompts, the audit sample, sampling, training and bootstrap."""
+    """Seed of everything drawn: held-out prompts, the audit sample, sampling and training."""
     output_dir: str = "models/adapters"
     """Folder that adapters are deployed to, as NAME/VERSION/."""
     dataset_dir: str = "data/rlhf"

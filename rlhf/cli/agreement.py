@@ -65,8 +65,7 @@ def agreement(
         from rlhf.trust.labels import read_verdicts
 
         known, source = read_verdicts(verdicts, rows), str(verdicts)
-    seed = settings.pipeline.seed
-    found = agreement_on(rows, known, source, tie_within=tie_within, seed=seed)
+    found = agreement_on(rows, known, source, tie_within=tie_within)
     found = found.model_copy(update={"notes": notes})
     if as_json:
         print_json(found.model_dump(mode="json"))

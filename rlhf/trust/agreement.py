@@ -103,18 +103,16 @@ def agreement_on(
     source: str,
     *,
     tie_within: float = 0.0,
-    seed: int = 0,
 ) -> LabelAgreement:
     """Compare verdicts with labels (all pairs, or all scores).
 
     The preferred response is the one with the higher overall score, or the higher score of the dimension that
-    the label's `criterion` names; scores that differ by `tie_within` points (of 100) or less are a tie. `seed`
-    is the bootstrap's.
+    the label's `criterion` names; scores that differ by `tie_within` points (of 100) or less are a tie.
     """
     pairs = [label for label in labels if isinstance(label, PairLabel)]
     scores = [label for label in labels if isinstance(label, ScoreLabel)]
     on_pairs = _on_pairs(pairs, verdicts, tie_within) if pairs else None
-    on_scores = _on_scores(scores, verdicts, seed) if scores else None
+    on_scores = _on_scores(scores, verdicts) if scores else None
     overall = on_pairs.overall if on_pairs else on_scores.overall if on_scores else None
     judged = overall.num_judged if overall else 0
     return LabelAgreement(
@@ -190,13 +188,13 @@ def _longer(labels: Sequence[PairLabel]) -> PairFigures:
     return _figures(labels, [longer(*label.responses) for label in labels])
 
 
-def _on_scores(labels: Sequence[ScoreLabel], verdicts: Verdicts, seed: int) -> ScoreAgreement:
+def _on_scores(labels: Sequence[ScoreLabel], verdicts: Verdicts) -> ScoreAgreement:
     feedback = [verdicts.of(label)[0] for label in labels]
     levels = _levels(labels)
 
     def figures(places: Sequence[int], score: _Score = score_for) -> ScoreFigures:
         said = [score(labels[n], feedback[n]) for n in places]
-        return score_figures(said, [labels[n].points for n in places], levels, seed)
+        return score_figures(said, [labels[n].points for n in places], levels)
 
     everything = range(len(labels))
     calibrated = any(entry is not None and entry.raw_overall_score is not None for entry in feedback)

@@ -7,13 +7,14 @@ from pydantic import Field
 
 from rlhf.state.errors import InputError
 from rlhf.state.records import Feedback, Record
-from rlhf.training.statistics.comparison import Interval, Scored, compare, winner
+from rlhf.training.statistics.comparison import Scored, compare, winner
+from rlhf.training.statistics.intervals import Interval
 
 TIE = "tie"
 
 
 class Change(Record):
-    """A mean paired difference, B − A, in points of 100, with its 95 % bootstrap interval."""
+    """A mean paired difference, B − A, in points of 100, with its 95 % interval."""
 
     delta: float
     """The mean difference."""
@@ -39,7 +40,7 @@ class VersionComparison(Record):
     score_delta: float | None = None
     """Mean paired difference of the overall score, B − A, points of 100."""
     ci_low: float | None = None
-    """Lower end of the 95 % bootstrap interval of `score_delta`."""
+    """Lower end of the 95 % interval of `score_delta`."""
     ci_high: float | None = None
     """Upper end of it."""
     rating_delta: float | None = None
@@ -61,11 +62,11 @@ class VersionComparison(Record):
 
 
 def compare_feedback(
-    first: str, second: str, before: Sequence[Feedback], after: Sequence[Feedback], seed: int
+    first: str, second: str, before: Sequence[Feedback], after: Sequence[Feedback]
 ) -> VersionComparison:
     """Compare `before` (version `first`, A) with `after` (version `second`, B), prompt by prompt.
 
-    Prompts are paired by `prompt_id`, or by their text when any feedback lacks one. `seed` is the bootstrap's.
+    Prompts are paired by `prompt_id`, or by their text when any feedback lacks one.
     Raises InputError for names that are alike, for a side without feedback, and for sides without a common prompt.
     """
     check_names(first, second)
@@ -82,7 +83,7 @@ def compare_feedback(
             f"{first} and {second} have no prompt in common: judge responses of both to the same prompts "
             "(same text, context and task type)."
         )
-    found = compare(old, new, seed)
+    found = compare(old, new)
     side, reasons = winner(found)
     decided = {
         "first": first,

@@ -98,8 +98,7 @@ async def compare_named(
         await feedback_on(services, name, side, prompts, variations, follow)
         for name, side in zip((first, second), sides, strict=True)
     ]
-    seed = services.settings.pipeline.seed
-    return await in_thread(compare_feedback, first, second, before, after, seed)
+    return await in_thread(compare_feedback, first, second, before, after)
 
 
 async def feedback_on(

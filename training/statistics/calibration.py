@@ -7,7 +7,7 @@ from statistics import fmean
 from rlhf.state.keys import derived_seed
 from rlhf.state.measures import CrossValidated, ScoreMap
 from rlhf.state.scores import through_map, weighted_mean
-from rlhf.training.statistics.comparison import bootstrap
+from rlhf.training.statistics.intervals import mean_interval
 from rlhf.training.statistics.preferences import choice, hit
 from rlhf.training.statistics.score_maps import fit_pairs, fit_scores, win_probability, win_slope
 
@@ -141,7 +141,7 @@ class _Work:
                 dimensions, _ = self.maps(train, [name], has_overall=False)
             taught = self.about(name, train)
             found.add(taught, test, self.reader(name, {}, None), self.reader(name, dimensions, overall))
-        return found.judged(usable, self.seed)
+        return found.judged(usable)
 
     def held_out(self, kept: Sequence[str], has_overall: bool) -> list[tuple[float | None, ...]]:
         """Overall scores through maps fitted on the other folds."""
@@ -172,15 +172,15 @@ class _Errors:
         if squared:
             self.hits += [(_hit(c, before), _hit(c, after)) for c in test if c.target != 0.5]
 
-    def _gain(self, over: Sequence[float], seed: int) -> float:
+    def _gain(self, over: Sequence[float]) -> float:
         """How much smaller the calibrated error is at least: lower end of the interval over prompts."""
         gains: dict[str, list[float]] = {}
         for group, error, calibrated in zip(self.groups, over, self.calibrated, strict=True):
             gains.setdefault(group, []).append(error - calibrated)
-        return bootstrap([fmean(found) for found in gains.values()], seed).low
+        return mean_interval([fmean(found) for found in gains.values()]).low
 
-    def judged(self, cases: Sequence[Case], seed: int) -> CrossValidated:
-        gain, informative = self._gain(self.raw, seed), self._gain(self.constant, seed) > 1e-9
+    def judged(self, cases: Sequence[Case]) -> CrossValidated:
+        gain, informative = self._gain(self.raw), self._gain(self.constant) > 1e-9
         stored = gain > 1e-9 and informative
         if stored:
             note = "better on held-out labels"

@@ -1,20 +1,25 @@
-"""Proof of improvement: paired differences with bootstrap intervals, the verdict ship or hold, and who wins."""
+"""Proof of improvement: paired differences with their intervals, the verdict ship or hold, and who wins."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
 from rlhf.state.records import Feedback
+from rlhf.training.statistics.intervals import Interval, mean_interval, values_needed
 
-CONFIDENCE_LEVEL = 0.95
-RESAMPLES = 9_999
 DIMENSION_MARGIN = 5.0
 """Points of 100 a single dimension may lose before the adapter is held back."""
 MAX_LENGTH_RATIO = 1.15
 """Longer than this and a higher score may be length alone."""
 MIN_PROMPTS = 6
-"""Fewest held-out prompts that can prove anything: with five, even five wins could be chance (p = 0.06)."""
+"""Fewest prompts that can name a winner: with five, even five wins could be chance (p = 0.06)."""
+MIN_TO_SHIP = 12
+"""Fewest held-out prompts that can prove an improvement. With fewer no interval covers what it says once faults are
+rare: if one answer in five got much worse, six prompts show none of them one time in four (benchmarks/gate.py)."""
+SMALLEST_GAIN = 2.0
+"""Points of 100 that are worth looking for with more prompts."""
 MIN_COVERAGE = 0.8
 """Share of held-out prompts both models need a score on."""
 
@@ -39,15 +44,6 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean paired difference (after − before) in points of 100 with its 95 % interval."""
-
-    delta: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Two models on the same prompts."""
 
@@ -60,31 +56,39 @@ class Comparison:
     before: float
     after: float
     num_prompts: int
-    """Prompts on which both have a score."""
+    """Prompts on which both have a score; near-duplicates count as one."""
     coverage: float
     length_ratio: float
     rating_delta: float | None = None
     """Mean change of the rating, stars; None without ratings."""
+    num_needed: int | None = None
+    """Prompts with which the gain seen, or the smallest worth looking for, would show; None if unknown."""
 
 
-def compare(before: Sequence[Scored], after: Sequence[Scored], seed: int) -> Comparison | None:
+def compare(
+    before: Sequence[Scored], after: Sequence[Scored], clusters: Mapping[str, int] | None = None
+) -> Comparison | None:
     """Compare per prompt: a prompt's score is the mean over its scored responses.
 
-    None if there is no prompt that both have a score on.
+    Prompts with the same number in `clusters` (by prompt key) are near-duplicates: together they count as one, for
+    what holds on one holds on the others. None if there is no prompt that both have a score on.
     """
     first, second = _by_prompt(before), _by_prompt(after)
-    prompts = {row.prompt_key for row in (*before, *after)}
-    common = sorted(first.keys() & second.keys())
-    if not common:
+    num_prompts = len({row.prompt_key for row in (*before, *after)})
+    shared = first.keys() & second.keys()
+    if not shared:
         return None
+    if clusters:
+        first, second = (_by_cluster(rows, shared, clusters) for rows in (first, second))
+    common = sorted(first.keys() & second.keys())
     pairs = [(_mean_score(first[key]), _mean_score(second[key])) for key in common]
     differences = [new - old for old, new in pairs]
     names = sorted({name for key in common for row in (*first[key], *second[key]) for name in row.dimensions})
     wins = [1.0 if d > 0 else 0.5 if d == 0 else 0.0 for d in differences]
     return Comparison(
-        overall=bootstrap(differences, seed),
+        overall=mean_interval(differences),
         dimensions={
-            name: bootstrap(changes, seed)
+            name: mean_interval(changes)
             for name in names
             if (changes := _dimension_changes(first, second, common, name))
         },
@@ -93,9 +97,10 @@ def compare(before: Sequence[Scored], after: Sequence[Scored], seed: int) -> Com
         before=fmean(old for old, _ in pairs),
         after=fmean(new for _, new in pairs),
         num_prompts=len(common),
-        coverage=len(common) / len(prompts),
+        coverage=len(shared) / num_prompts,
         length_ratio=_length(second, common) / max(1.0, _length(first, common)),
         rating_delta=_rating_change(first, second, common),
+        num_needed=values_needed(differences, max(abs(fmean(differences)), SMALLEST_GAIN)),
     )
 
 
@@ -109,11 +114,18 @@ def decide(
     if comparison is None:
         return "hold", ["no held-out prompt was scored for both models", *objections]
     overall = comparison.overall
-    reasons = list(objections)
-    if comparison.num_prompts < MIN_PROMPTS:
-        reasons.append(f"{comparison.num_prompts} held-out prompts prove nothing: {MIN_PROMPTS} are needed")
-    if overall.low <= 0:
-        reasons.append(f"the interval [{overall.low:.1f}, {overall.high:.1f}] does not lie above zero")
+    interval = f"the 95 % interval [{overall.low:+.1f}, {overall.high:+.1f}]"
+    reasons = []
+    if overall.high < 0:
+        reasons.append(f"the adapter is worse: {interval} lies below zero")
+    elif doubt := _doubt(comparison, "held-out prompts", MIN_TO_SHIP):
+        reasons.append(doubt)
+    elif overall.low <= 0:
+        reasons.append(
+            f"no gain was found: {interval} does not lie above zero, and {comparison.num_prompts} held-out prompts "
+            f"would most likely have shown {SMALLEST_GAIN:.0f} points"
+        )
+    reasons += objections
     for name, change in comparison.dimensions.items():
         if change.high < -DIMENSION_MARGIN or (change.high < 0 and change.delta < -DIMENSION_MARGIN):
             reasons.append(f"{name} fell by {-change.delta:.1f} points")
@@ -127,6 +139,22 @@ def decide(
     return "ship", [f"{gained}, 95 % interval [{overall.low:.1f}, {overall.high:.1f}]"]
 
 
+def _doubt(comparison: Comparison, prompts: str, fewest: int) -> str:
+    """Why so few prompts cannot tell the two apart, and how many more it takes; empty if they can."""
+    overall, count = comparison.overall, comparison.num_prompts
+    open_ends = overall.low <= 0 <= overall.high
+    needed = max(fewest, (comparison.num_needed or 0) if open_ends else 0)
+    if needed <= count:
+        return ""
+    why = (
+        f"the 95 % interval [{overall.low:+.1f}, {overall.high:+.1f}] includes zero"
+        if count >= fewest
+        else f"{count} {prompts} prove nothing, {fewest} are the fewest"
+    )
+    more = int(float(f"{needed - count:.2g}"))  # two digits: the spread is an estimate
+    return f"cannot tell, about {more:,} more prompt{'s' if more > 1 else ''} needed: {why}"
+
+
 def winner(comparison: Comparison | None) -> tuple[Literal["before", "after", "tie"], list[str]]:
     """The side whose scores are proved to be higher, else "tie"; the reasons say what decided and what to mind."""
     if comparison is None:
@@ -134,8 +162,8 @@ def winner(comparison: Comparison | None) -> tuple[Literal["before", "after", "t
     overall = comparison.overall
     interval = f"the interval [{overall.low:+.1f}, {overall.high:+.1f}]"
     side: Literal["before", "after", "tie"] = "tie"
-    if comparison.num_prompts < MIN_PROMPTS:
-        reasons = [f"{comparison.num_prompts} common prompts prove nothing: {MIN_PROMPTS} are needed"]
+    if doubt := _doubt(comparison, "common prompts", MIN_PROMPTS):
+        reasons = [doubt]
     elif overall.low <= 0 <= overall.high:
         reasons = [f"{interval} includes zero"]
     else:
@@ -148,36 +176,23 @@ def winner(comparison: Comparison | None) -> tuple[Literal["before", "after", "t
     return side, reasons
 
 
-def bootstrap(values: Sequence[float], seed: int) -> Interval:
-    """Mean of `values` with its bias-corrected and accelerated bootstrap interval (Efron 1987).
-
-    Values that do not differ give an interval of no width; a single value proves nothing: [-100, 100].
-    """
-    import numpy as np
-    from scipy.stats import bootstrap as resample
-
-    mean = fmean(values)
-    if len(values) < 2:
-        return Interval(mean, -100.0, 100.0)
-    if max(values) - min(values) < 1e-9:
-        return Interval(mean, mean, mean)
-    result = resample(
-        (np.asarray(values, dtype=float),),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE_LEVEL,
-        method="BCa" if len(set(values)) > 2 else "percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
-
-
 def _by_prompt(rows: Sequence[Scored]) -> dict[str, list[Scored]]:
     grouped: dict[str, list[Scored]] = {}
     for row in rows:
         if row.score is not None:
             grouped.setdefault(row.prompt_key, []).append(row)
     return grouped
+
+
+def _by_cluster(
+    grouped: Mapping[str, list[Scored]], prompts: AbstractSet[str], clusters: Mapping[str, int]
+) -> dict[str, list[Scored]]:
+    """The rows of these prompts; near-duplicates stand under the first of them."""
+    first: dict[int, str] = {}
+    merged: dict[str, list[Scored]] = {}
+    for key in sorted(prompts):
+        merged.setdefault(first.setdefault(clusters[key], key), []).extend(grouped[key])
+    return merged
 
 
 def _mean_score(rows: Sequence[Scored]) -> float:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rlhf.state.records import Record
 from rlhf.training.statistics.agreement import weighted_kappa
-from rlhf.training.statistics.comparison import bootstrap
+from rlhf.training.statistics.intervals import mean_interval
 
 MAX_LEVELS = 11
 """A scale of whole numbers with at most this many is a scale of levels."""
@@ -26,7 +26,7 @@ class Correlation(Record):
 
 
 class Distance(Record):
-    """A mean absolute distance in points of 100 with its 95 % bootstrap interval."""
+    """A mean absolute distance in points of 100 with its 95 % interval."""
 
     value: float = Field(ge=0.0)
     """The mean distance."""
@@ -61,17 +61,17 @@ class ScoreFigures(Record):
 
 
 def score_figures(
-    judge: Sequence[float | None], people: Sequence[float], levels: int | None = None, seed: int = 0
+    judge: Sequence[float | None], people: Sequence[float], levels: int | None = None
 ) -> ScoreFigures:
     """Scores (None: failed) against people's, points of 100; ValueError if the lengths differ.
 
-    `levels` is the number of steps of people's scale, where it has steps; `seed` is the bootstrap's.
+    `levels` is the number of steps of people's scale, where it has steps.
     """
     pairs = [(said, label) for said, label in zip(judge, people, strict=True) if said is not None]
     if not pairs:
         return ScoreFigures(num_labels=len(people), num_judged=0)
     ours, theirs = [said for said, _ in pairs], [label for _, label in pairs]
-    distance = bootstrap([abs(said - label) for said, label in pairs], seed)
+    distance = mean_interval([abs(said - label) for said, label in pairs])
     kappa = None
     if levels is not None:
         kappa = weighted_kappa([level_of(s, levels) for s in ours], [level_of(s, levels) for s in theirs])
