@@ -80,3 +80,13 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
     import json
 
     typer.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def visible(text: str) -> str:
+    """`text` with characters that could steer a terminal as marks of the same length; line ends and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else _mark(c) for c in text)
+
+
+def _mark(character: str) -> str:
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlhf.cli.app import EXIT_QA_FAILED, app, say
-from rlhf.cli.common import JsonOption, print_json
+from rlhf.cli.common import JsonOption, print_json, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -102,13 +102,3 @@ def _highlighted(response: str, found: "ResponseEvidence") -> "Text":
 def _reading(reading: dict[str, Any]) -> str:
     parts = [f"{name} {amount:,.0f}" for name, amount in reading["allocations"].items()]
     return ", ".join(parts) + (f"; budget {reading['budget']:,.0f}" if parts and reading["budget"] else "")
-
-
-def visible(text: str) -> str:
-    """`text` with characters that could steer a terminal as marks of the same length; line ends and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else _mark(c) for c in text)
-
-
-def _mark(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"

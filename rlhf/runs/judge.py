@@ -24,13 +24,26 @@ async def judged(
 
     A judge that fails is a failed dimension; EndpointError when the endpoint serves no judgement at all.
     """
+    waiting: dict[int, Feedback] = {}
+    turn = 0
+    async for place, feedback in judged_as_they_come(services, items, at_once):
+        waiting[place] = feedback
+        while turn in waiting:
+            yield waiting.pop(turn)
+            turn += 1
+
+
+async def judged_as_they_come(
+    services: "Services", items: Sequence[tuple[PromptRow, str]], at_once: int = _AT_ONCE
+) -> AsyncIterator[tuple[int, Feedback]]:
+    """As `judged`, but each with its place among the items, as soon as it is there."""
     from rlhf.graph.judge import build_judge
     from rlhf.nodes.tracing.context import traced
 
     graph = build_judge(services).compile(name="judge")
     room = asyncio.Semaphore(at_once)
 
-    async def one(prompt: PromptRow, response: str) -> Feedback:
+    async def one(place: int, prompt: PromptRow, response: str) -> tuple[int, Feedback]:
         async with room:
             with traced(services.settings, lambda: {"task_type": prompt.task_type}):
                 answer = await graph.ainvoke(
@@ -42,11 +55,11 @@ async def judged(
                     },
                     {"run_name": f"judge {prompt.task_type}"},
                 )
-        return Feedback.model_validate(answer)
+        return place, Feedback.model_validate(answer)
 
-    tasks = [asyncio.create_task(one(prompt, response)) for prompt, response in items]
+    tasks = [asyncio.create_task(one(place, *item)) for place, item in enumerate(items)]
     try:
-        for task in tasks:
+        for task in asyncio.as_completed(tasks):
             yield await task
     finally:
         for task in tasks:
