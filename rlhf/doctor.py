@@ -4,15 +4,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rlhf.state.endpoints import Endpoint
+from rlhf.state.endpoints import Endpoint, on_this_machine
 from rlhf.state.errors import RlhfError, SettingsError
 from rlhf.state.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 _ENOUGH_DISK: Final = 4 * 2**30
 """Bytes: converted weights, trainer checkpoints and an adapter of the embedded model, with room to spare."""
@@ -33,18 +36,39 @@ class Check:
         return not self.mend
 
 
-def checkup(settings: Settings) -> Iterator[Check]:
-    """Look at all a run with these settings needs; finds faults instead of raising them."""
-    yield _packages()
-    yield from _weights(settings)
+def checkup(settings: Settings, *, judging: bool = False) -> Iterator[Check]:
+    """Look at all a run with these settings needs; finds faults instead of raising them.
+
+    `judging`: make one real judgement, and say what the judge's endpoint supports.
+    """
+    yield from _looked_at("packages", lambda: [_packages()])
+    yield from _looked_at("models", lambda: _weights(settings))
     seen = set()
+    reachable = True
     for role, endpoint in (("policy", settings.policy.endpoint()), ("judge", settings.judge.endpoint())):
-        if endpoint.base_url and (endpoint.base_url, endpoint.model) not in seen:
-            seen.add((endpoint.base_url, endpoint.model))
-            yield _endpoint(role, endpoint)
-    yield from _folders(settings)
-    yield _ledger(settings.storage.ledger_url)
-    yield _rubrics(settings)
+        if endpoint.facts.way != "own" and endpoint.identity not in seen:
+            seen.add(endpoint.identity)
+            for check in _looked_at(f"{role} endpoint", lambda: [_endpoint(role, endpoint)]):  # noqa: B023
+                reachable = reachable and check.ok
+                yield check
+    if judging and reachable and settings.judge.endpoint().facts.way != "own":
+        yield from _looked_at("judgement", lambda: _judgement(settings))
+    yield from _looked_at("folders", lambda: _folders(settings))
+    yield from _looked_at("ledger", lambda: [_ledger(settings.storage.ledger_url)])
+    yield from _looked_at("rubric packs", lambda: [_rubrics(settings)])
+
+
+def _looked_at(what: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """The checks that `look` makes; a fault of the look itself is one more thing that is not well."""
+    try:
+        yield from look()
+    except RlhfError as error:
+        yield Check(what, "cannot be used", str(error))
+    except Exception as error:  # whatever is broken on this machine: a doctor finds it, and does not faint
+        told = " ".join(str(error).split())[:200] or "without a word"
+        yield Check(
+            what, f"{type(error).__name__}: {told}", "Mend what that names, then ask the doctor again."
+        )
 
 
 def _packages() -> Check:
@@ -97,46 +121,127 @@ def _endpoint(role: str, endpoint: Endpoint) -> Check:
     """Ask the server for its models: the smallest request that proves address and key."""
     import httpx
 
+    from rlhf.nodes.endpoints.protocol import headers_for
+    from rlhf.nodes.endpoints.readiness import check_ready_to_ask
+
     what = f"{role} endpoint"
-    url = f"{(endpoint.base_url or '').rstrip('/')}/models"
     try:
-        key = endpoint.key()
+        check_ready_to_ask(endpoint, role)
     except RlhfError as error:
-        return Check(what, f"{endpoint.api_key_env} is not set", f"{error} (in the shell, not in the recipe)")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return Check(what, f"{endpoint.provider}/{endpoint.model} cannot be asked", str(error))
+    if endpoint.facts.way == "langchain":
+        return Check(what, f"{endpoint.model} through {endpoint.facts.package}")
+    url, shown = endpoint.url("/models"), endpoint.shown
+    headers = headers_for(endpoint, endpoint.key())
     try:
-        answer = httpx.get(url, headers=headers, timeout=_SECONDS, follow_redirects=False)
+        answer = _get(url, headers)
     except httpx.HTTPError as error:
         mend = f"Start the server, or change {role}.base_url in the recipe."
-        return Check(what, f"{url} does not answer ({type(error).__name__})", mend)
+        return Check(what, f"{shown} does not answer ({type(error).__name__})", mend)
+    if answer.is_redirect:
+        there = answer.headers.get("location", "elsewhere").partition("?")[0].removesuffix("/models")
+        mend = f"Write the address that is meant as {role}.base_url: the key is never sent on to another one."
+        return Check(what, f"{shown} redirects to {there}", mend)
     if answer.status_code in (401, 403):
         mend = f"Set {endpoint.api_key_env or f'{role}.api_key_env in the recipe'} to a key the server takes."
-        return Check(what, f"{url} refuses the key ({answer.status_code})", mend)
+        return Check(what, f"{shown} refuses the key ({answer.status_code})", mend)
+    if answer.status_code == 404 and (better := _with_v1(endpoint, headers)):
+        return Check(what, f"{shown} answers 404", f'Write {role}.base_url = "{better}", where it answers.')
+    if answer.status_code in (404, 405, 501):
+        return Check(
+            what, f"{shown} keeps no list of models; whether {endpoint.model} is there, a call will show"
+        )
     if answer.status_code != 200:
         mend = f"Change {role}.base_url in the recipe; it should end in /v1."
-        return Check(what, f"{url} answers {answer.status_code}", mend)
-    return _served(role, endpoint, url, answer.content)
+        return Check(what, f"{shown} answers {answer.status_code}", mend)
+    return _served(role, endpoint, answer.content)
 
 
-def _served(role: str, endpoint: Endpoint, url: str, content: bytes) -> Check:
+def _get(url: str, headers: dict[str, str]) -> "httpx.Response":
+    import httpx
+
+    with httpx.Client(trust_env=not on_this_machine(url), timeout=_SECONDS, follow_redirects=False) as client:
+        return client.get(url, headers=headers)
+
+
+def _with_v1(endpoint: Endpoint, headers: dict[str, str]) -> str:
+    """The address with /v1 behind it, if the server answers there; empty otherwise."""
+    import httpx
+
+    if endpoint.url("").partition("?")[0].rstrip("/").endswith("/v1"):
+        return ""
+    try:
+        answer = _get(endpoint.url("/v1/models"), headers)
+    except httpx.HTTPError:
+        return ""
+    return endpoint.url("/v1") if answer.status_code == 200 else ""
+
+
+def _served(role: str, endpoint: Endpoint, content: bytes) -> Check:
     import json
 
     what = f"{role} endpoint"
     try:
-        names = [str(entry["id"]) for entry in json.loads(content)["data"]]
+        value = json.loads(content)
+        listed = value["data"] if isinstance(value, dict) else value
+        names = [str(entry["id"]) for entry in listed]
     except (ValueError, KeyError, TypeError):
         mend = f"Change {role}.base_url in the recipe; it should end in /v1."
-        return Check(what, f"{url} answers, but not with a list of models", mend)
-    if endpoint.model not in names and f"{endpoint.model}:latest" not in names:
+        return Check(what, f"{endpoint.shown} answers, but not with a list of models", mend)
+    bare = {name.removeprefix("models/").removesuffix(":latest") for name in names}
+    if endpoint.model.removesuffix(":latest") not in bare:
         mend = f"Change {role}.model in the recipe, or serve that model."
-        return Check(what, f"{url} serves {', '.join(names[:5]) or 'nothing'}, not {endpoint.model}", mend)
-    return Check(what, f"{endpoint.model} at {endpoint.base_url}")
+        return Check(what, f"{endpoint.shown} serves {', '.join(names[:5]) or 'nothing'}", mend)
+    return Check(what, endpoint.shown)
+
+
+def _judgement(settings: Settings) -> Iterator[Check]:
+    """One real judgement, and what it showed of the endpoint."""
+    import asyncio
+
+    from rlhf.nodes.crews.trial import try_judge
+
+    what, endpoint = "judgement", settings.judge.endpoint()
+    trial = asyncio.run(try_judge(settings, endpoint))
+    if trial.level is None:
+        mend = "Look at judge.model, judge.max_tokens and judge.extra_body, or name another judge."
+        yield Check(what, trial.fault, mend)
+    else:
+        yield Check(what, f"level {trial.level} of 5 for a right answer, {trial.calls} call(s)")
+    if trial.supports:
+        yield Check("judge supports", "; ".join(trial.supports))
+    yield Check("price", _price(endpoint))
+
+
+_PRICED_AS: Final = {"bedrock": "aws"}
+
+
+def _price(endpoint: Endpoint) -> str:
+    """What a million tokens cost, as far as the packaged list of prices knows that address; never a guess."""
+    from genai_prices import Usage, calc_price
+
+    def of(usage: Usage) -> float:
+        if endpoint.base_url is not None:
+            return float(calc_price(usage, endpoint.model, provider_api_url=endpoint.base_url).total_price)
+        provider = _PRICED_AS.get(endpoint.provider, endpoint.provider)
+        return float(calc_price(usage, endpoint.model, provider_id=provider).total_price)
+
+    try:
+        into, out = of(Usage(input_tokens=1_000_000)), of(Usage(output_tokens=1_000_000))
+    except LookupError:
+        return f"not known for {endpoint.shown}"
+    return f"${into:g} a million tokens in, ${out:g} out, by the packaged list"
 
 
 def check_ready(settings: Settings) -> None:
-    """Refuse (SettingsError) an unset key or a folder that cannot be written, before hours of work end there."""
-    settings.policy.endpoint().key()
-    settings.judge.endpoint().key()
+    """Refuse (SettingsError) what would make every call fail, or a folder that cannot be written.
+
+    Before hours of work end there: keys, addresses, proxies and packages of both endpoints.
+    """
+    from rlhf.nodes.endpoints.readiness import check_ready_to_ask
+
+    check_ready_to_ask(settings.policy.endpoint(), "policy")
+    check_ready_to_ask(settings.judge.endpoint(), "judge")
     for what, folder in _places(settings).items():
         if reason := _unwritable(_nearest(folder)):
             raise SettingsError(f"The folder for {what}, {folder}, cannot be written: {reason}.")

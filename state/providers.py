@@ -40,6 +40,9 @@ class Provider:
     """Arguments its LangChain class does not take: timeout, max_retries."""
 
 
+_FOREIGN: Final[Mapping[str, Any]] = {"structure": "tool", "logprobs": 0, "without": ["seed"]}
+"""What is asked through LangChain: no log-probabilities, no seed."""
+
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "local": Provider("own"),
     "hf": Provider("own"),
@@ -78,7 +81,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         langchain="anthropic",
         extra="anthropic",
         package="langchain_anthropic",
-        dialect={"structure": "tool", "logprobs": 0},
+        dialect=_FOREIGN,
     ),
     "bedrock": Provider(
         "langchain",
@@ -87,7 +90,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         package="langchain_aws",
         key_argument="",
         address_argument="endpoint_url",
-        dialect={"structure": "tool", "logprobs": 0},
+        dialect=_FOREIGN,
         dropped=("timeout", "max_retries"),
     ),
     "google": Provider(
@@ -97,7 +100,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         langchain="google_genai",
         extra="google",
         package="langchain_google_genai",
-        dialect={"structure": "tool", "logprobs": 0},
+        dialect=_FOREIGN,
     ),
 }
 
@@ -128,7 +131,5 @@ LANGCHAIN: Final[Mapping[str, str]] = {
 def provider_of(name: str) -> Provider | None:
     """What is known of a provider; None if there is none of that name."""
     if name in LANGCHAIN:
-        return Provider(
-            "langchain", langchain=name, package=LANGCHAIN[name], dialect={"structure": "tool", "logprobs": 0}
-        )
+        return Provider("langchain", langchain=name, package=LANGCHAIN[name], dialect=_FOREIGN)
     return PROVIDERS.get(name)

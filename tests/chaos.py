@@ -2,9 +2,11 @@
 
 Undisturbed answers depend on the response and the dimension alone, so that a repair, a retry and a combined call
 give what a first call would have given. A fault depends on the seed, on what is asked and on how often it was
-asked before: not on the order in which calls happen to arrive. Whatever level a fault shows is a wrong one.
+asked before: not on the order in which calls happen to arrive. Whatever level a fault shows is a wrong one, save
+where the answer is only odd in its shape: that one has to be read.
 """
 
+import json
 import random
 import re
 import threading
@@ -105,6 +107,42 @@ def _spoiled(level: Any = None, **changes: Any) -> Script:
     return script
 
 
+def _odd(level: Any = int, **changes: Any) -> Script:
+    """A right verdict in an odd shape; of a combined one the first entry."""
+
+    def script(request: Request) -> Reply:
+        right = _levels(request)
+        [first, *_] = right
+        told = {"level": level(right[first]), **changes}
+        if combined_dimensions(request.body):
+            reasons = {"rationale": "So.", "strengths": [], "weaknesses": []}
+            return combined_reply(request, right, **{first: reasons | told})
+        return verdict_reply(request, right[first], **told)
+
+    return script
+
+
+def _two_levels(request: Request) -> Reply:
+    """A verdict, and then another one with other levels."""
+    text = [str(_content(script(request))) for script in (steady, _believable)]
+    return chat_reply(request, "\n".join(text))
+
+
+def _schema(request: Request) -> Reply:
+    """The schema instead of the verdict."""
+    return chat_reply(request, json.dumps(request.body["response_format"]["json_schema"]["schema"]))
+
+
+def _only_thoughts(request: Request) -> Reply:
+    """A verdict within a thought that never ends."""
+    return chat_reply(request, f"<think>Perhaps {_content(_believable(request))}")
+
+
+def _content(reply: Reply) -> Any:
+    assert isinstance(reply.body, dict)
+    return reply.body["choices"][0]["message"]["content"]
+
+
 def _believable(request: Request) -> Reply:
     """A verdict with wrong levels."""
     wrong = {dimension: _wrong(level) for dimension, level in _levels(request).items()}
@@ -151,11 +189,14 @@ JUDGING: dict[str, Script] = {
     "half a verdict": _half,
     "ran out of tokens": _ran_out,
     "in words": _in_words,
-    "level as text": _spoiled(level=str),
+    "level as text": _odd(level=str),
     "level with a fraction": _spoiled(level=lambda shown: shown + 0.5),
-    "unknown key": _spoiled(bonus=1),
+    "unknown key": _odd(bonus=1),
     "level over the scale": _spoiled(level=lambda shown: shown + 6),
     "level under the scale": _spoiled(level=lambda shown: -1 - shown),
-    "reasons missing": _spoiled(strengths=None),
+    "reasons missing": _odd(strengths=None),
+    "two levels": _two_levels,
+    "the schema": _schema,
+    "only thoughts": _only_thoughts,
     "refusal": refusal,
 }

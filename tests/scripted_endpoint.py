@@ -201,7 +201,7 @@ def _spread(text: str) -> list[dict[str, Any]]:
     """Tokens of `text`; at each level's digit 70 % for that level and the rest by distance."""
     tokens: list[dict[str, Any]] = []
     end = 0
-    for match in re.finditer(r'(?<="level": )\d|^\d$', text):
+    for match in re.finditer(r'(?:(?<="level": )|(?<="level": "))\d|^\d$', text):
         weights = [math.exp(-1.6 * abs(int(match[0]) - other)) for other in range(6)]
         top = [
             {"token": str(other), "logprob": math.log(weights[other] / sum(weights))} for other in range(6)

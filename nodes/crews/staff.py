@@ -104,6 +104,8 @@ class Staff:
 
     def _hire(self) -> WorkerProcess:
         storage = {"CREWAI_STORAGE_DIR": str(self._storage.absolute() / "crewai")}
+        if not os.access(os.path.expanduser("~"), os.W_OK):
+            storage["HOME"] = str(self._storage.absolute())  # CrewAI makes a folder there as it is imported
         worker = WorkerProcess(
             self._storage / f"worker-{next(self._names)}.log",
             {**os.environ, **_OFF_SWITCHES, **storage},

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
-
 from rlhf.nodes.endpoints.complaint import complaint_of, without_keys
 from rlhf.nodes.endpoints.problem import TOOL_NAME, Problem
 from rlhf.nodes.endpoints.protocol import CallFailed, Completion, finished, refused
@@ -100,8 +98,8 @@ def _kept(endpoint: Endpoint, key: str | None, temperature: float | None, max_to
 def _follow_no_redirects(model: Any) -> None:
     """A redirect would carry the key to whatever host it names."""
     for name in ("_async_client", "async_client", "root_async_client"):
-        client = getattr(getattr(model, name, None), "_client", None)
-        if isinstance(client, httpx.AsyncClient):
+        client: Any = getattr(getattr(model, name, None), "_client", None)
+        if client is not None and hasattr(client, "follow_redirects"):
             client.follow_redirects = False
 
 

@@ -1,5 +1,7 @@
 """`rlhf doctor`: looks at everything a run needs and says how to mend what is missing."""
 
+import os
+
 import typer
 
 from rlhf.cli.app import EXIT_FAILED, app
@@ -8,12 +10,12 @@ from rlhf.cli.common import RecipeOption, chosen_settings
 
 @app.command()
 def doctor(recipe: RecipeOption = None) -> None:
-    """Check packages, models, endpoints, folders and disk."""
+    """Check packages, models, endpoints, folders and disk; with a recipe that is named, make one judgement."""
     from rlhf.doctor import checkup
 
     settings = chosen_settings(recipe)
     failed = 0
-    for finding in checkup(settings):
+    for finding in checkup(settings, judging=bool(recipe or os.environ.get("RLHF_RECIPE"))):
         failed += not finding.ok
         mark, color = ("ok  ", typer.colors.GREEN) if finding.ok else ("FAIL", typer.colors.RED)
         typer.secho(f"{mark}  ", nl=False, fg=color)

@@ -239,7 +239,7 @@ def test_doctor_says_how_to_mend_a_dead_endpoint_and_a_missing_key(monkeypatch: 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     result = rlhf("doctor", "--recipe", "openai")
     assert result.exit_code == 4
-    assert "http://127.0.0.1:9/v1/models does not answer" in result.stdout
+    assert "openai/gpt-4o-mini at http://127.0.0.1:9/v1 does not answer" in result.stdout
     assert "policy.base_url" in result.stdout
     assert "sk-secret" not in result.output
 
