@@ -37,10 +37,10 @@ async def evaluate(
     else:
         variations = run.settings.pipeline.num_held_out_variations
         before, after = await in_thread(_contestants, services, run, state["round"])
-        baseline = await sample(services, run, Plan("baseline", 0, prompts, variations), before, "evaluation")
-        adapter = await sample(
-            services, run, Plan("adapter", state["round"], prompts, variations), after, "evaluation"
-        )
+        plans = Plan("baseline", 0, prompts, variations), Plan("adapter", state["round"], prompts, variations)
+        tell = get_stream_writer()
+        baseline = await sample(services, run, plans[0], before, tell, "evaluation")
+        adapter = await sample(services, run, plans[1], after, tell, "evaluation")
         await ask([row.response_key for row in (*baseline, *adapter) if row.response_key])
         canaries, objections = await run_canaries(services, run, ask)
         compared = await in_thread(_compared, services, run, baseline, adapter, objections)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
@@ -29,7 +30,7 @@ async def generate(
     batch = await in_thread(services.ledger.rounds.prompts, run.run_id, "train", state["position"], size)
     plan = Plan("policy", state["round"], batch, options.num_variations_per_prompt)
     source = await in_thread(source_of_round, services, run, state["round"])
-    samples = await sample(services, run, plan, source, "generation")
+    samples = await sample(services, run, plan, source, get_stream_writer(), "generation")
     made = dict.fromkeys(sample.response_key for sample in samples if sample.response_key)
     judged = await in_thread(services.ledger.rounds.judged, run.run_id, made)
     waiting = [key for key in made if key not in judged]

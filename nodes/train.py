@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 
 from rlhf.nodes.concurrency import in_thread
@@ -23,8 +24,9 @@ async def train(state: PipelineState, runtime: Runtime[RunContext], *, services:
     run = await in_thread(services.run, state["run_id"])
     job = await in_thread(_job, services, run, state["round"])
     folder = (await in_thread(services.run_folder, run.run_id)) / f"train-{state['round']}"
+    launcher = run.settings.training.launcher
     result = await run_child(
-        "rlhf.training.fit", job, folder, "training", launcher=run.settings.training.launcher
+        "rlhf.training.fit", job, folder, get_stream_writer(), "training", launcher=launcher
     )
     stage = TrainingStage(adapter_path=result["adapter_path"], metrics=result["metrics"])
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "training", stage))

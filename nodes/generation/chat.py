@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,32 +11,11 @@ from rlhf.nodes.concurrency import Background
 from rlhf.nodes.endpoints.foreign import ask_langchain
 from rlhf.nodes.endpoints.lane import Lane, Patience
 from rlhf.nodes.endpoints.negotiation import Dialects
-from rlhf.nodes.endpoints.problem import Problem
 from rlhf.nodes.endpoints.protocol import CallFailed, Completion, new_client
 from rlhf.nodes.endpoints.readiness import check_ready_to_ask
 from rlhf.nodes.endpoints.text import cleaned, content_text
+from rlhf.nodes.generation.generated import Generated
 from rlhf.state.endpoints import Endpoint
-
-
-@dataclass(frozen=True)
-class Generated:
-    """One response, or the problem that is left after all retries; `text` is then empty."""
-
-    text: str
-    finish_reason: str = ""
-    """stop, length, … as the endpoint says."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    calls: int = 1
-    """Calls it took, retries and refused forms of the request included."""
-    replaced: int = 0
-    """Characters that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
-    problem: Problem | None = None
-
-    @property
-    def error(self) -> str | None:
-        """Why there is no response, one line; None if there is one."""
-        return self.problem.message if self.problem else None
 
 
 async def chat(endpoint: Endpoint, prompt: str, seed: int, patience: Patience | None = None) -> Generated:
@@ -103,7 +82,8 @@ class _Writers:
                 return await self._foreign(endpoint, messages)
             message = await self._models[endpoint].ainvoke(messages, seed=seed)
         except CallFailed as failed:
-            return Generated(text="", problem=failed.problem, calls=failed.calls)
+            problem = failed.problem
+            return Generated(error=problem.message, problem=problem, calls=failed.calls)
         usage, told = message.usage_metadata or {}, message.response_metadata
         return Generated(
             text=message.text,

@@ -3,45 +3,35 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.endpoints.complaint import without_keys
+from rlhf.nodes.generation.generated import Generated
 from rlhf.nodes.services import Respond
 from rlhf.state.errors import InputError
 from rlhf.state.files.prompts import checked_text
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What the function brought: a text, or in `error` why there is none. Its tokens are not known."""
-
-    text: str = ""
-    error: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-def answering(respond: Respond, concurrency: int) -> Callable[[str, int], Awaitable[Answered]]:
+def answering(respond: Respond, concurrency: int) -> Callable[[str, int], Awaitable[Generated]]:
     """`respond` as a writer of responses: at most `concurrency` calls at once, plain functions in threads."""
     room = asyncio.Semaphore(concurrency)
 
-    async def write(prompt: str, seed: int) -> Answered:
+    async def write(prompt: str, seed: int) -> Generated:
         async with room:
             return await _answered(respond, prompt)
 
     return write
 
 
-async def _answered(respond: Respond, prompt: str) -> Answered:
+async def _answered(respond: Respond, prompt: str) -> Generated:
     try:
         value = await called(respond, prompt)
-        return Answered(text=checked_text("the function", "response", value, may_be_empty=True))
+        return Generated(text=checked_text("the function", "response", value, may_be_empty=True))
     except InputError as error:
-        return Answered(error=str(error))
+        return Generated(error=str(error))
     except Exception as error:  # whatever a caller's model raises is this response's failure, with its reason
         told = " ".join(str(error).split())[:200]
-        return Answered(error=without_keys(f"{type(error).__name__}{': ' + told if told else ''}", None))
+        return Generated(error=without_keys(f"{type(error).__name__}{': ' + told if told else ''}", None))
 
 
 async def called(function: Callable[..., object], *arguments: object) -> object:

@@ -1,21 +1,25 @@
-"""Training-side jobs as child processes, their progress told to the graph's stream."""
+"""Training-side jobs as child processes, their progress told to whoever waits for them."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from langgraph.config import get_stream_writer
 from pydantic import BaseModel
 
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.tracing.spans import span
 from rlhf.training.process import run_job
 
+Tell = Callable[[dict[str, Any]], None]
+"""Takes {"stage", "done", "total", "detail"}: a graph's stream writer, or what shows progress elsewhere."""
+
 
 async def run_child(
     module: str,
     job: BaseModel,
     folder: Path,
+    tell: Tell,
     stage: str,
     what: str = "",
     launcher: Literal["python", "accelerate"] = "python",
@@ -26,7 +30,6 @@ async def run_child(
 
     A cancelled node stops its child. Raises what the job raises (TrainingError, GenerationError).
     """
-    tell = get_stream_writer()
     stop = threading.Event()
 
     def progress(line: dict[str, Any]) -> None:

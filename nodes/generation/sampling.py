@@ -1,24 +1,24 @@
 """Making responses: from weights on this machine (batches on the training side), an endpoint, or a function."""
 
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from langgraph.config import get_stream_writer
-
 from rlhf.nodes.concurrency import in_thread, together
-from rlhf.nodes.generation.chat import Generated, chat
+from rlhf.nodes.generation.chat import chat
 from rlhf.nodes.generation.function import answering
-from rlhf.nodes.generation.jobs import run_child
+from rlhf.nodes.generation.generated import Generated
+from rlhf.nodes.generation.jobs import Tell, run_child
 from rlhf.nodes.services import Respond, Services
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import GenerationError
 from rlhf.state.keys import content_key, derived_seed, response_key
-from rlhf.state.ledger import Policy, RunRow
+from rlhf.state.ledger import Policy
 from rlhf.state.records import PromptRow, SampleRow
-from rlhf.training.generate import GenerateJob, GenerateTask, read_rows
+from rlhf.state.settings import Settings
+from rlhf.training.generate import GeneratedRow, GenerateJob, GenerateTask, read_rows
 
 if TYPE_CHECKING:
     from rlhf.nodes.endpoints.lane import Patience
@@ -81,31 +81,32 @@ class Plan:
 Missing = list[tuple[PromptRow, int]]
 
 
-class Made(Protocol):
-    """One generated text, wherever it comes from."""
+class Owner(Protocol):
+    """Whose samples they are: a run, or a side of a comparison."""
 
     @property
-    def text(self) -> str: ...
+    def run_id(self) -> str: ...
     @property
-    def error(self) -> str | None: ...
-    @property
-    def input_tokens(self) -> int: ...
-    @property
-    def output_tokens(self) -> int: ...
+    def settings(self) -> Settings: ...
 
 
-async def sample(services: Services, run: RunRow, plan: Plan, source: Source, stage: str) -> list[SampleRow]:
+async def sample(
+    services: Services, run: Owner, plan: Plan, source: Source, tell: Tell, stage: str
+) -> list[SampleRow]:
     """Make what the plan misses and return all its samples; a failed one holds its reason.
 
-    Progress goes to the graph's custom stream under `stage`. GenerationError if nothing came out at all.
+    `tell` hears of progress under `stage`. GenerationError if nothing came out at all.
     """
     keys = [prompt.key for prompt in plan.prompts]
     there = await in_thread(services.ledger.rounds.samples, run.run_id, plan.policy, plan.round, keys)
+    there = [row for row in there if row.variation < plan.variations]
     missing, made = plan.missing(there), list[SampleRow]()
     if missing and isinstance(source, Weights):
-        made = await _from_weights(services, run, plan, missing, source, stage)
+        made = await _from_weights(services, run, plan, missing, source, tell, stage)
     if missing and not isinstance(source, Weights):
-        made = await _one_by_one(services, run, plan, missing, _writer(source, services.patience), stage)
+        made = await _one_by_one(
+            services, run, plan, missing, _writer(source, services.patience), tell, stage
+        )
     samples = plan.in_order([*there, *made])
     if samples and all(row.response_key is None for row in samples):
         raise GenerationError(
@@ -115,7 +116,7 @@ async def sample(services: Services, run: RunRow, plan: Plan, source: Source, st
 
 
 async def _from_weights(
-    services: Services, run: RunRow, plan: Plan, missing: Missing, source: Weights, stage: str
+    services: Services, run: Owner, plan: Plan, missing: Missing, source: Weights, tell: Tell, stage: str
 ) -> list[SampleRow]:
     options = run.settings.policy
     # The job holds every sample of the plan, made or not: batches, and so seeds and texts, never depend on
@@ -129,16 +130,14 @@ async def _from_weights(
         seed=derived_seed(run.settings.pipeline.seed, plan.policy, plan.round),
     )
     folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
-    result = await run_child("rlhf.training.generate", job, folder, stage, f"{plan.policy} responses")
+    result = await run_child("rlhf.training.generate", job, folder, tell, stage, f"{plan.policy} responses")
     texts = {(row.id, row.variation): row for row in await in_thread(read_rows, result)}
-    made = [
-        _sample(plan.place(prompt, variation), texts[prompt.key, variation]) for prompt, variation in missing
-    ]
+    made = [_sample(plan.place(p, v), _of_row(texts[p.key, v])) for p, v in missing]
     await in_thread(lambda: _keep(services, run, made, calls=0))
     return [row for row, _ in made]
 
 
-Write = Callable[[str, int], Awaitable[Made]]
+Write = Callable[[str, int], Awaitable[Generated]]
 """From a prompt and a seed to its response."""
 
 
@@ -154,9 +153,8 @@ def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
 
 
 async def _one_by_one(
-    services: Services, run: RunRow, plan: Plan, missing: Missing, write: Write, stage: str
+    services: Services, run: Owner, plan: Plan, missing: Missing, write: Write, tell: Tell, stage: str
 ) -> list[SampleRow]:
-    tell = get_stream_writer()
     made: list[SampleRow] = []
 
     async def one(prompt: PromptRow, variation: int) -> None:
@@ -164,7 +162,7 @@ async def _one_by_one(
         answer = await write(prompt.text, _seed(run, place))
         row, text = _sample(place, answer)
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
-        await in_thread(lambda: _keep(services, run, [(row, text)], _calls(answer)))
+        await in_thread(lambda: _keep(services, run, [(row, text)], answer.calls))
         made.append(row)
         tell({"stage": stage, "done": len(made), "total": len(missing), "detail": f"{plan.policy} responses"})
 
@@ -174,23 +172,23 @@ async def _one_by_one(
 
 async def sample_again(
     services: Services,
-    run: RunRow,
+    run: Owner,
     failed: Sequence[SampleRow],
+    prompts: Mapping[str, PromptRow],
     source: Endpoint,
     tell: Callable[[int], None],
 ) -> list[SampleRow]:
     """Ask an endpoint once more for responses that it could not make; returns all of them as they are then.
 
-    `tell` hears how many are done. Raises EndpointError when the endpoint is down.
+    `prompts` are theirs, by key; `tell` hears how many are done. Raises EndpointError when the endpoint is down.
     """
-    prompts = {row.key: row for row in await in_thread(services.ledger.prompts, run.run_id, "train")}
     write = _writer(source, services.patience)
     answered: list[SampleRow] = []
 
     async def one(place: SampleRow) -> None:
         answer = await write(prompts[place.prompt_key].text, _seed(run, place))
         row, text = _sample(place, answer)
-        await in_thread(services.ledger.failures.answer, run.run_id, row, text, _calls(answer))
+        await in_thread(services.ledger.failures.answer, run.run_id, row, text, answer.calls)
         answered.append(row)
         tell(len(answered))
 
@@ -198,18 +196,23 @@ async def sample_again(
     return answered
 
 
-def _calls(answer: Made) -> int:
-    """Calls to an endpoint that a text took; none where there is no endpoint."""
-    return answer.calls if isinstance(answer, Generated) else 0
+def _of_row(row: GeneratedRow) -> Generated:
+    return Generated(
+        text=row.text,
+        error=row.error,
+        finish_reason=row.finish_reason,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+    )
 
 
-def _seed(run: RunRow, place: SampleRow) -> int:
+def _seed(run: Owner, place: SampleRow) -> int:
     return derived_seed(
         run.settings.pipeline.seed, place.policy, place.round, place.prompt_key, place.variation
     )
 
 
-def _sample(place: SampleRow, made: Made) -> tuple[SampleRow, str]:
+def _sample(place: SampleRow, made: Generated) -> tuple[SampleRow, str]:
     """The sample in its place and its text. An empty text is a failed sample: there is nothing to judge."""
     error = made.error or (None if made.text.strip() else "the model returned an empty text")
     row = place.model_copy(
@@ -223,6 +226,6 @@ def _sample(place: SampleRow, made: Made) -> tuple[SampleRow, str]:
     return row, made.text
 
 
-def _keep(services: Services, run: RunRow, made: Sequence[tuple[SampleRow, str]], calls: int) -> None:
+def _keep(services: Services, run: Owner, made: Sequence[tuple[SampleRow, str]], calls: int) -> None:
     texts = {row.response_key: text for row, text in made if row.response_key}
     services.ledger.add_samples(run.run_id, [row for row, _ in made], texts, calls)

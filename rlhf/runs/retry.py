@@ -182,7 +182,8 @@ async def _made_again(
     def tell(done: int) -> None:
         follow(Progress("generation", done, len(samples), "asked again"))
 
-    return await sample_again(services, run, samples, run.settings.policy.endpoint(), tell)
+    prompts = {row.key: row for row in services.ledger.prompts(run.run_id, "train")}
+    return await sample_again(services, run, samples, prompts, run.settings.policy.endpoint(), tell)
 
 
 async def _judged_again(services: "Services", run_id: str, keys: Sequence[str], follow: Follow) -> None:

@@ -1,34 +1,30 @@
 """What `rlhf compare` can compare: adapters and models that answer prompts, and feedback that is there already.
 
-Responses are kept under the runs' folder by what they depend on, so that a comparison done again, or cut off,
-generates only what is missing; verdicts are in the ledger.
+Responses are made as a run makes them and kept in the ledger under a name that stands for all they depend on, so
+that a comparison done again, or cut off, generates only what is missing; so are their verdicts.
 """
 
-import asyncio
 import json
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlhf.nodes.concurrency import in_thread, together
-from rlhf.nodes.generation.sampling import Weights
+from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.generation.sampling import Plan, Weights, sample, sample_again
 from rlhf.nodes.services import Services
 from rlhf.progress import Follow, Progress
 from rlhf.runs.judge import judge_all
 from rlhf.state.endpoints import Endpoint, parse_model
 from rlhf.state.errors import GenerationError, InputError, SettingsError
-from rlhf.state.files.atomic import sha256_file, write_json
+from rlhf.state.files.atomic import sha256_file
 from rlhf.state.files.feedback import read_feedback
-from rlhf.state.keys import content_key, derived_seed
+from rlhf.state.keys import content_key
 from rlhf.state.ledger import Ledger
-from rlhf.state.records import Feedback, PromptRow
+from rlhf.state.records import Feedback, PromptRow, SampleRow
 from rlhf.state.run_index import is_noted, ledger_of_run
 from rlhf.state.settings import PolicySettings, Settings
-from rlhf.training.generate import GenerateJob, GenerateTask, read_rows
 from rlhf.training.local_model import resolve_model
-from rlhf.training.process import run_job
 from rlhf.training.registry import CONFIG, WEIGHTS, resolve_adapter
 from rlhf.trust.comparison import VersionComparison, check_names, compare_feedback
 
@@ -116,29 +112,21 @@ async def feedback_on(
     """
     if isinstance(who, Recorded):
         return list(who.feedback)
-    wanted = [(prompt, variation) for prompt in prompts for variation in range(variations)]
-    if isinstance(who, Weights):
-        answers = await _from_weights(services, name, who, wanted, follow)
-    else:
-        answers = await _from_endpoint(services, name, who, wanted, follow)
-    if not any(answer.text for answer in answers):
-        raise GenerationError(
-            f"{name}: not one of {len(answers)} responses could be made. The last reason: {answers[-1].error}"
-        )
-    pairs = [(prompt, answer) for (prompt, _), answer in zip(wanted, answers, strict=True)]
-    items = {(prompt.key, answer.text): (prompt, answer.text) for prompt, answer in pairs if answer.text}
+    samples = await _sampled(services, name, who, prompts, variations, follow)
+    texts = await in_thread(
+        services.ledger.responses, [row.response_key for row in samples if row.response_key]
+    )
+    by_key = {prompt.key: prompt for prompt in prompts}
+    items = {key: (by_key[row.prompt_key], row.text) for key, row in texts.items()}
     feedback = await judge_all(services, list(items.values()), follow, stage="judging", detail=name)
     found = dict(zip(items, feedback, strict=True))
-    return [found.get((prompt.key, answer.text)) or _unmade(prompt, answer) for prompt, answer in pairs]
+    return [
+        found[row.response_key] if row.response_key else _unmade(by_key[row.prompt_key], row)
+        for row in samples
+    ]
 
 
-@dataclass(frozen=True)
-class _Answer:
-    text: str = ""
-    error: str | None = None
-
-
-def _unmade(prompt: PromptRow, answer: _Answer) -> Feedback:
+def _unmade(prompt: PromptRow, row: SampleRow) -> Feedback:
     return Feedback(
         prompt=prompt.text,
         response="",
@@ -146,99 +134,63 @@ def _unmade(prompt: PromptRow, answer: _Answer) -> Feedback:
         task_type=prompt.task_type,
         coverage=0.0,
         needs_review=True,
-        review_reasons=[f"no response: {answer.error}"],
+        review_reasons=[f"no response: {row.error}"],
         dimensions={},
     )
 
 
-Wanted = Sequence[tuple[PromptRow, int]]
+@dataclass(frozen=True)
+class _Side:
+    """A side of comparisons, as the ledger keeps its responses: under a name that no run can have."""
+
+    run_id: str
+    settings: Settings
 
 
-async def _from_weights(
-    services: Services, name: str, who: Weights, wanted: Wanted, follow: Follow
-) -> list[_Answer]:
-    options = services.settings.policy
-    stop = threading.Event()
+async def _sampled(
+    services: Services,
+    name: str,
+    who: Weights | Endpoint,
+    prompts: Sequence[PromptRow],
+    variations: int,
+    follow: Follow,
+) -> list[SampleRow]:
+    """The responses of `who`: those in the ledger, and new ones where it has none or an endpoint failed."""
+    side = _Side(f"_compare-{await in_thread(_fingerprint, who, services.settings)}", services.settings)
+    plan = Plan("policy", 0, prompts, variations)
+    ledger = services.ledger
 
-    def make() -> list[_Answer]:
-        job = GenerateJob(
-            model=who.model,
-            adapter=str(who.adapter) if who.adapter else None,
-            tasks=[GenerateTask(id=p.key, prompt=p.text, variation=v) for p, v in wanted],
-            temperature=options.temperature,
-            max_new_tokens=options.max_tokens,
-            seed=derived_seed(services.settings.pipeline.seed, "compare"),
-        )
-        folder = _folder(services) / _fingerprint(Path(job.model), who.adapter)
-        result = run_job(
-            "rlhf.training.generate",
-            job,
-            folder,
-            lambda line: follow(Progress("generation", line["done"], line["total"], name)),
-            stop=stop,
-        )
-        return [_answer(row.text, row.error) for row in read_rows(result)]
+    def told(done: int, total: int) -> None:
+        follow(Progress("generation", done, total, name))
 
+    by_key = {prompt.key: prompt for prompt in prompts}
+    if isinstance(who, Endpoint):
+        there = await in_thread(ledger.rounds.samples, side.run_id, plan.policy, plan.round, list(by_key))
+        failed = [row for row in there if row.response_key is None and row.variation < variations]
+        await sample_again(services, side, failed, by_key, who, lambda done: told(done, len(failed)))
     try:
-        return await in_thread(make)
-    finally:
-        stop.set()
+        for prompt in prompts:
+            await in_thread(ledger.add_prompt, prompt)
+        return await sample(
+            services, side, plan, who, lambda event: told(event["done"], event["total"]), "generation"
+        )
+    except GenerationError as error:
+        raise GenerationError(f"{name}: {str(error)[0].lower()}{str(error)[1:]}") from error
 
 
-async def _from_endpoint(
-    services: Services, name: str, who: Endpoint, wanted: Wanted, follow: Follow
-) -> list[_Answer]:
-    from rlhf.nodes.generation.chat import chat
+def _fingerprint(who: Weights | Endpoint, settings: Settings) -> str:
+    """Changes with whatever the responses depend on: the model and how it is asked.
 
-    way = [who.provider, who.model, who.base_url, who.temperature, who.max_tokens]
-    folder = _folder(services) / content_key(*way)[:12]
-    answers: dict[int, _Answer] = {}
-    room = asyncio.Semaphore(
-        2 * who.concurrency
-    )  # chat bounds the calls; this, the files waiting beside them
-
-    async def one(place: int, prompt: PromptRow, variation: int) -> None:
-        seed = derived_seed(services.settings.pipeline.seed, "compare", prompt.key, variation)
-        path = folder / f"{content_key(prompt.text, seed)}.json"
-        async with room:
-            text = await in_thread(_kept, path)
-            if text is None:
-                made = await chat(who, prompt.text, seed)
-                text, error = made.text, made.error
-                if not error:
-                    await in_thread(write_json, path, {"prompt": prompt.text, "response": text})
-                answers[place] = _answer(text, error)
-            else:
-                answers[place] = _answer(text, None)
-        follow(Progress("generation", len(answers), len(wanted), name))
-
-    await together(one(place, *each) for place, each in enumerate(wanted))
-    return [answers[place] for place in range(len(wanted))]
-
-
-def _answer(text: str, error: str | None) -> _Answer:
-    if error:
-        return _Answer(error=error)
-    return _Answer(text) if text.strip() else _Answer(error="the model returned an empty text")
-
-
-def _kept(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    return str(json.loads(path.read_text(encoding="utf-8"))["response"])
-
-
-def _folder(services: Services) -> Path:
-    return services.home / "compare"
-
-
-def _fingerprint(model: Path, adapter: Path | None) -> str:
-    """Changes when the weights do: the adapter's by content, the base model's by the files' sizes and times."""
-    parts: list[Any] = [
-        (file.name, file.stat().st_size, file.stat().st_mtime_ns)
-        for file in sorted(model.glob("*.safetensors"))
-    ]
-    return content_key(parts, sha256_file(adapter / WEIGHTS) if adapter else None)[:12]
+    Of weights, the adapter counts by its content, the base model by its files' sizes and times. Blocking.
+    """
+    if isinstance(who, Endpoint):
+        model: list[Any] = [who.identity, who.temperature, who.max_tokens]
+    else:
+        files = sorted(Path(who.model).glob("*.safetensors"))
+        model = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        model += [sha256_file(who.adapter / WEIGHTS) if who.adapter else None]
+        model += [settings.policy.temperature, settings.policy.max_tokens]
+    return content_key("compare", settings.pipeline.seed, model)[:12]
 
 
 def _weights(model: str, adapter: Path | None = None) -> Weights:

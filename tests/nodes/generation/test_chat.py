@@ -8,7 +8,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from rlhf.nodes.endpoints.lane import Patience
-from rlhf.nodes.generation.chat import Generated, chat
+from rlhf.nodes.generation.chat import chat
+from rlhf.nodes.generation.generated import Generated
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import EndpointError, SettingsError
 from rlhf.state.records import FailureKind

@@ -17,6 +17,7 @@ from rlhf.cli import app
 from rlhf.monitor import RLHFMonitor
 from rlhf.state.errors import InputError
 from rlhf.state.files.feedback import read_feedback
+from rlhf.state.ledger import Ledger
 from rlhf.state.records import DimensionFeedback, Feedback
 from rlhf.training.registry import store
 from rlhf.trust.comparison import VersionComparison, compare_feedback
@@ -220,6 +221,33 @@ def test_a_model_that_answers_nothing_stops_the_comparison_and_a_few_failures_lo
     )
 
 
+def test_responses_are_in_the_ledger_beside_the_runs_and_what_failed_is_asked_again(
+    recipe: Path, prompts: Path, endpoint: ScriptedEndpoint
+) -> None:
+    def sometimes(request: Request) -> Reply:
+        if request.body.get("model") == "strong" and PROMPTS[0] in request.text and broken:
+            return text_reply(request, " ")
+        return one_step(request)
+
+    endpoint.script = sometimes
+    broken = True
+    arguments = ("vllm/weak", "vllm/strong", "--prompts", str(prompts), "--variations", "1", "--json")
+    assert found(compare(*arguments)).coverage == 7 / 8
+    ledger = Ledger("sqlite:///.rlhf/ledger.sqlite")
+    assert ledger.runs() == []
+    asked = endpoint.count(is_judge_call)
+    spent = ledger.totals().generation
+    assert spent.calls == endpoint.count() - asked == 16
+
+    broken = False
+    assert found(compare(*arguments)).coverage == 1.0
+    assert ledger.totals().generation.calls == endpoint.count() - endpoint.count(is_judge_call) == 17
+    fewer, more = (found(compare(*arguments[:-2], number, "--json")).num_prompts for number in ("1", "2"))
+    assert (fewer, more) == (8, 8)
+    assert ledger.totals().generation.calls == 17 + 16
+    ledger.close()
+
+
 def _plan(prompt: str, steps: int) -> str:
     """The first steps of a plan in which no check finds a fault."""
     budget, first, second = re.findall(r"[$](\d+) between (\w+) and (\w+)", prompt)[0]
@@ -273,6 +301,10 @@ def adapter(recipe: Path, tiny_model: Path, workplace: Path) -> Path:
     return version.path
 
 
+def jobs_done() -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in Path(".rlhf/runs").rglob("result.json")}
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_an_adapter_is_compared_with_its_base_and_kept_by_its_weights(
     adapter: Path, prompts: Path, endpoint: ScriptedEndpoint, workplace: Path
@@ -282,14 +314,13 @@ def test_an_adapter_is_compared_with_its_base_and_kept_by_its_weights(
     assert (first.first, first.second) == ("base", "plans@v1")
     assert first.num_prompts >= 4, "the tiny model may end at once and say nothing"
     asked = endpoint.count()
-    results = {path: path.stat().st_mtime_ns for path in Path(".rlhf/compare").glob("*/*/result.json")}
+    results = jobs_done()
     assert len(results) == 2
     by_folder = found(compare("base", str(adapter), *arguments))
     assert by_folder.score_delta == first.score_delta
     assert found(compare("base", "plans", *arguments)).score_delta == first.score_delta
-    assert {
-        path: path.stat().st_mtime_ns for path in Path(".rlhf/compare").glob("*/*/result.json")
-    } == results
+    assert found(compare("base", "plans", *arguments, "--limit", "4")).num_prompts <= 4
+    assert jobs_done() == results, "what the ledger has is not generated again"
     assert endpoint.count() == asked
 
 
