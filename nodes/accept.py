@@ -37,7 +37,9 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
 async def _keep_trace(services: Services, run_id: str | None, response_id: str) -> None:
     """Keep which trace shows how the response was judged."""
     if (run := graph_run()) is not None:
-        trace = Trace(trace_id=str(run.trace_id), trace_run_id=str(run.id), project=run.session_name)
+        trace = Trace(
+            trace_id=str(run.trace_id), trace_run_id=str(run.id), project=run.session_name or "default"
+        )
         await in_thread(lambda: services.ledger.traces.add(run_id, response_id, trace))
 
 

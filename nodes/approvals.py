@@ -26,7 +26,7 @@ class Decision(BaseModel):
     """approve: the judges' rating stands, or go on; edit: the rating given; reject: rating 1, or stop."""
     response_id: str | None = None
     """Key of the response it is about; None: the request at the same position."""
-    rating: int | None = Field(None, ge=1, le=5)
+    rating: int | None = Field(default=None, ge=1, le=5)
     """The person's rating, for edit."""
     message: str = ""
     """What the person says about it; empty for nothing."""

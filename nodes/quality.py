@@ -49,21 +49,21 @@ _Judged = TypeVar("_Judged", bound=Judged)
 class Thresholds(Record):
     """Where an alert is given; None switches one off. Each but drift needs at least one judged feedback."""
 
-    min_average_rating: float | None = Field(3.0, ge=1.0, le=5.0)
+    min_average_rating: float | None = Field(default=3.0, ge=1.0, le=5.0)
     """Lowest mean rating, 1–5 stars."""
-    min_average_score: float | None = Field(None, ge=0.0, le=100.0)
+    min_average_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Lowest mean overall score, points of 100."""
-    min_coverage: float | None = Field(0.9, ge=0.0, le=1.0)
+    min_coverage: float | None = Field(default=0.9, ge=0.0, le=1.0)
     """Lowest mean coverage, 0–1."""
-    min_confidence: float | None = Field(None, ge=0.0, le=1.0)
+    min_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """Lowest mean confidence, 0–1."""
-    max_rejected_share: float | None = Field(0.5, ge=0.0, le=1.0)
+    max_rejected_share: float | None = Field(default=0.5, ge=0.0, le=1.0)
     """Highest share rated as rejected, 0–1."""
-    max_review_share: float | None = Field(0.5, ge=0.0, le=1.0)
+    max_review_share: float | None = Field(default=0.5, ge=0.0, le=1.0)
     """Highest share that a person should see, 0–1."""
-    max_psi: float | None = Field(0.25, ge=0.0)
+    max_psi: float | None = Field(default=0.25, ge=0.0)
     """Most drift. Small batches differ by chance, so that `drift_p_value` must be reached as well."""
-    drift_p_value: float = Field(0.01, gt=0.0, le=1.0)
+    drift_p_value: float = Field(default=0.01, gt=0.0, le=1.0)
     """Highest chance of such a distance if nothing had changed: above it, drift is no alert."""
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TypeVar
 
-from pydantic import BaseModel
-
 from rlhf.state.errors import LedgerError
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger.audits import Audited
+from rlhf.state.records import Record
 from rlhf.state.run_report import (
     AuditStage,
     DatasetStage,
@@ -113,7 +112,7 @@ def _share(found: Estimate) -> Estimated:
     return Estimated(value=round(found.mean, 4), low=round(found.low, 4), high=round(found.high, 4))
 
 
-_Stage = TypeVar("_Stage", bound=BaseModel)
+_Stage = TypeVar("_Stage", bound=Record)
 
 
 def run_report(ledger: Ledger, run_id: str) -> RunReport:

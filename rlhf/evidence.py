@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
-
 from rlhf.nodes.evidence import (
     Evidence,
     Finding,
@@ -17,6 +15,7 @@ from rlhf.nodes.evidence import (
 )
 from rlhf.prompts.rubric import RubricError, RubricPack, load_pack
 from rlhf.state.errors import InputError
+from rlhf.state.records import Record
 
 _LACKING: Final[Mapping[FindingKind, str]] = {
     "reason_missing": "retailers_have_reasons",
@@ -33,11 +32,7 @@ _LACKING: Final[Mapping[FindingKind, str]] = {
 """What not every text needs: found only where the rubric pack names the check."""
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ResponseFinding(_Plain):
+class ResponseFinding(Record):
     """One finding; `response[start:end] == quote`. What is missing has no place: start = end = 0, an empty quote."""
 
     kind: FindingKind
@@ -48,14 +43,14 @@ class ResponseFinding(_Plain):
     sentence: str
 
 
-class DimensionGrade(_Plain):
+class DimensionGrade(Record):
     """`score` 0 to 100 before its cap, `cap` the ceiling (0 to 100) that would apply; None where nothing does."""
 
     score: float | None
     cap: float | None
 
 
-class ResponseEvidence(_Plain):
+class ResponseEvidence(Record):
     """Everything the checks say about one response."""
 
     findings: tuple[ResponseFinding, ...]

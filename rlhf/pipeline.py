@@ -41,26 +41,26 @@ class PipelineConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_synthetic_examples: int | None = Field(None, ge=1)
+    num_synthetic_examples: int | None = Field(default=None, ge=1)
     """At most this many training responses per round (prompts × variations)."""
-    num_variations_per_prompt: int | None = Field(None, ge=1, le=64)
+    num_variations_per_prompt: int | None = Field(default=None, ge=1, le=64)
     """Responses to each training prompt."""
-    min_rating_chosen: int | None = Field(None, ge=1, le=5)
+    min_rating_chosen: int | None = Field(default=None, ge=1, le=5)
     """Lowest rating of a chosen response."""
-    max_rating_rejected: int | None = Field(None, ge=1, le=5)
+    max_rating_rejected: int | None = Field(default=None, ge=1, le=5)
     """Highest rating of a rejected response; below min_rating_chosen."""
-    min_score_acceptable: float | None = Field(None, ge=0.0, le=100.0)
+    min_score_acceptable: float | None = Field(default=None, ge=0.0, le=100.0)
     """Lowest overall score of an acceptable response, points of 100."""
     output_dir: Path | None = None
     """Where adapters are deployed."""
     dataset_dir: Path | None = None
     """Where preference datasets are written."""
-    seed: int | None = Field(None, ge=0)
+    seed: int | None = Field(default=None, ge=0)
     """Seed of everything drawn."""
     start_from: str | None = None
     """NAME[@VERSION] of a deployed adapter, or the folder of any PEFT adapter: it answers, and is improved.
     Needs a policy whose weights are here (the recipe's, not model_inference_fn)."""
-    concurrency: int = Field(1, ge=1, le=512)
+    concurrency: int = Field(default=1, ge=1, le=512)
     """Calls of model_inference_fn under way at once. One, unless the function says it can take more: a model
     in memory rarely can."""
     enable_langsmith: bool | None = None

@@ -28,7 +28,7 @@ class ProjectStats(Record):
     """langsmith: the whole project, as LangSmith counts it; process: the blocks that this tracer opened."""
     total_runs: int = Field(ge=0)
     """Traces (runs without a parent)."""
-    error_rate: float | None = Field(None, ge=0.0, le=1.0)
+    error_rate: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share of the traces that ended in an error."""
     median_latency: float | None = None
     """Seconds."""

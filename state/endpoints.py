@@ -43,13 +43,13 @@ class Endpoint(BaseModel):
     """Address without /chat/completions; a query (Azure's ?api-version=) is kept behind whatever is asked there."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None for servers that want none."""
-    temperature: float = Field(0.0, ge=0.0, le=2.0)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """How freely tokens are drawn; 0: always the likeliest."""
-    max_tokens: int = Field(512, ge=1, le=32_768)
+    max_tokens: int = Field(default=512, ge=1, le=32_768)
     """Longest answer, in tokens of the model."""
-    concurrency: int = Field(8, ge=1, le=512)
+    concurrency: int = Field(default=8, ge=1, le=512)
     """Requests under way at once, over all workers."""
-    timeout: float = Field(120.0, gt=0.0)
+    timeout: float = Field(default=120.0, gt=0.0)
     """Seconds one request may take."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Keys added to every request as they are: chat_template_kwargs, reasoning_effort, a router's preferences."""

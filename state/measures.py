@@ -139,7 +139,7 @@ class CanaryScore(Record):
     """Key of the response in the ledger."""
     floor: float = Field(ge=0.0, le=100.0)
     """Points the score must stay under."""
-    score: float | None = Field(None, ge=0.0, le=100.0)
+    score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Overall score, points of 100; None where no dimension was scored."""
     acceptable: bool = False
     """Whether the response was found acceptable."""
@@ -281,21 +281,21 @@ class FeedbackQuality(Record):
     """Feedback in the batch."""
     num_scored: int = Field(ge=0)
     """Feedback with an overall score."""
-    average_rating: float | None = Field(None, ge=1.0, le=5.0)
+    average_rating: float | None = Field(default=None, ge=1.0, le=5.0)
     """Mean rating, 1–5 stars; None if nothing was scored."""
-    average_score: float | None = Field(None, ge=0.0, le=100.0)
+    average_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Mean overall score, points of 100; None if nothing was scored."""
-    accepted_share: float | None = Field(None, ge=0.0, le=1.0)
+    accepted_share: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share that is acceptable; None if nothing was scored."""
-    chosen_share: float | None = Field(None, ge=0.0, le=1.0)
+    chosen_share: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share that counts as chosen; None if nothing was scored."""
-    rejected_share: float | None = Field(None, ge=0.0, le=1.0)
+    rejected_share: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share that counts as rejected; None if nothing was scored."""
-    review_share: float | None = Field(None, ge=0.0, le=1.0)
+    review_share: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share that a person should see."""
     coverage: float = Field(ge=0.0, le=1.0)
     """Mean weight of the scored dimensions over all feedback; unjudged feedback counts as 0 here."""
-    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """Mean confidence of the judges; None if nothing has one."""
     dimensions: dict[str, float] = Field(default_factory=dict)
     """Mean score per dimension, 0–100, over the feedback that has it."""

@@ -1,32 +1,17 @@
 """Records of the ledger and the shapes people receive: prompts, verdicts, feedback, the run report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from rlhf.state.field_docs import describe_fields
+from rlhf.state.read_only import Record as Record
 from rlhf.state.scores import points_of_rating
 
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A point in time with its time zone, kept as UTC."""
-
-
-class Record(BaseModel):
-    """A finished thing: it never changes, and its fields can be read as keys too (`record["rating"]`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_fields)
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in type(self).model_fields:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def keys(self) -> Iterable[str]:
-        """Names of the fields, so that `{**record}` and `dict(record)` work."""
-        return type(self).model_fields.keys()
 
 
 class PromptRow(Record):
@@ -139,9 +124,9 @@ class Verdict(Record):
     """Name of the dimension judged (rlhf.prompts.dimensions)."""
     status: Literal["scored", "failed"]
     """scored, or failed: then there is a `failure` and neither score nor confidence."""
-    score: float | None = Field(None, ge=0.0, le=100.0)
+    score: float | None = Field(default=None, ge=0.0, le=100.0)
     """The judge's own score, 0–100: expected level × 20, before evidence is blended in."""
-    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """How sure the judge is, 0–1: 1 − standard deviation of the level ÷ 2.5 (rlhf.nodes.crews.readings)."""
     method: Literal["logprobs", "samples", "level"] | None = None
     """Where the expectation comes from: level log-probabilities, several samples, or the plain level."""
@@ -155,7 +140,7 @@ class Verdict(Record):
     """Why there is no score; None where there is one."""
     error: str | None = None
     """The failure in one line for people; None where there is none."""
-    replaced: int = Field(0, ge=0)
+    replaced: int = Field(default=0, ge=0)
     """Characters of the answer that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
     model: str
     """The judge as `judge.model` names it."""
@@ -172,7 +157,7 @@ class EvidenceNote(Record):
 
     check: str
     """Name of the check, as in a rubric pack."""
-    grade: float | None = Field(None, ge=0.0, le=1.0)
+    grade: float | None = Field(default=None, ge=0.0, le=1.0)
     """0 (fails) to 1 (holds); None where the check does not apply."""
     sentence: str
     """What was found, in one sentence: the judge reads the same."""
@@ -183,11 +168,11 @@ class DimensionFeedback(Record):
 
     status: Literal["scored", "failed"]
     """Whether the judge gave a score."""
-    score: float | None = Field(None, ge=0.0, le=100.0)
+    score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Points of 100, evidence blended in, capped and calibrated; None where the judge failed."""
-    raw_score: float | None = Field(None, ge=0.0, le=100.0)
+    raw_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """The score before calibration; None where no map was applied."""
-    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """The judge's confidence, 0–1; None where it failed."""
     rationale: str = ""
     """Why the judge chose its level; empty where it failed."""
@@ -195,9 +180,9 @@ class DimensionFeedback(Record):
     """Why there is no score, one line; None where there is one."""
     evidence: list[EvidenceNote] = Field(default_factory=list)
     """The checks of this dimension, those that do not apply included."""
-    evidence_score: float | None = Field(None, ge=0.0, le=100.0)
+    evidence_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """What the checks alone give; None if none applies, or if an older version wrote this."""
-    evidence_cap: float | None = Field(None, ge=0.0, le=100.0)
+    evidence_cap: float | None = Field(default=None, ge=0.0, le=100.0)
     """The ceiling that a failed check puts on the score; None if there is none."""
 
     @model_validator(mode="before")
@@ -229,7 +214,7 @@ class HumanLabel(Record):
     """Who rated it."""
     labelled_at: Moment
     """When it was rated."""
-    judge_rating: int | None = Field(None, ge=1, le=5)
+    judge_rating: int | None = Field(default=None, ge=1, le=5)
     """The judges' rating of it, where that is known."""
 
 
@@ -244,9 +229,9 @@ class LabelSource(Record):
     """The newest label's time."""
     comment: str = ""
     """What they said about it; empty for nothing."""
-    judge_rating: int | None = Field(None, ge=1, le=5)
+    judge_rating: int | None = Field(default=None, ge=1, le=5)
     """The judges' rating before, 1–5; None if they had none."""
-    judge_score: float | None = Field(None, ge=0.0, le=100.0)
+    judge_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """The judges' overall score before, points of 100; None if they had none."""
 
 
@@ -267,13 +252,13 @@ class Feedback(Record):
     """Key of the response in the ledger."""
     task_type: str = ""
     """Rubric pack it was judged by."""
-    overall_score: float | None = Field(None, ge=0.0, le=100.0)
+    overall_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Weighted mean over the scored dimensions, calibrated; None if none was scored."""
-    raw_overall_score: float | None = Field(None, ge=0.0, le=100.0)
+    raw_overall_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """The weighted mean before any calibration; None where no map was applied."""
     calibration: str | None = None
     """Key of the calibration whose maps were applied."""
-    rating: int | None = Field(None, ge=1, le=5)
+    rating: int | None = Field(default=None, ge=1, le=5)
     """1–5 stars, a fifth of the scale each (20 points is 2, from 80 on 5); None if no dimension was scored."""
     is_acceptable: bool = False
     """Whether the score reaches acceptance.min_score_acceptable without a veto."""
@@ -283,7 +268,7 @@ class Feedback(Record):
     """Whether it is rated acceptance.max_rating_rejected or worse."""
     vetoed: bool = False
     """Whether a dimension with a veto scored so low that the response may not be chosen."""
-    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """Weighted mean of the scored dimensions' confidence, 0–1; None if there is none."""
     coverage: float = Field(ge=0.0, le=1.0)
     """Weight of the scored dimensions over the weight of all."""
@@ -364,7 +349,7 @@ class Review(Record):
     """Key of the response it is about."""
     decision: Literal["approve", "reject", "edit"]
     """approve: the judges' rating stands; reject: rating 1; edit: the rating given."""
-    rating: int | None = Field(None, ge=1, le=5)
+    rating: int | None = Field(default=None, ge=1, le=5)
     """1–5 stars with `edit`; else None."""
     comment: str = ""
     """What the person said about it; empty for nothing."""

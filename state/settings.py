@@ -38,9 +38,9 @@ class _ModelSection(_Section):
     api_key_env: str | None = None
     """Name of the environment variable that holds the key, never the key; left out, the provider's own
     (OPENAI_API_KEY for `openai`, none for `ollama` and `vllm`)."""
-    concurrency: int = Field(8, ge=1, le=512)
+    concurrency: int = Field(default=8, ge=1, le=512)
     """Requests under way at once."""
-    timeout: float = Field(120.0, gt=0.0, le=3600.0)
+    timeout: float = Field(default=120.0, gt=0.0, le=3600.0)
     """Seconds one request may take."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Keys added to every request as they are, such as { reasoning_effort = "low" } or chat_template_kwargs."""
@@ -68,9 +68,9 @@ class _ModelSection(_Section):
 class PolicySettings(_ModelSection):
     """The model whose responses are judged and improved."""
 
-    temperature: float = Field(0.8, ge=0.0, le=2.0)
+    temperature: float = Field(default=0.8, ge=0.0, le=2.0)
     """Sampling temperature. Above 0, or the responses to one prompt are alike and make no pair."""
-    max_tokens: int = Field(512, ge=1, le=32_768)
+    max_tokens: int = Field(default=512, ge=1, le=32_768)
     """Longest response, in tokens."""
     adapter: str | None = None
     """NAME[@VERSION] of a deployed adapter or the folder of any PEFT adapter to start from."""
@@ -95,11 +95,11 @@ class PolicySettings(_ModelSection):
 class JudgeSettings(_ModelSection):
     """The model that judges, and how much deterministic evidence weighs beside it."""
 
-    temperature: float = Field(0.0, ge=0.0, le=2.0)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """Sampling temperature; 0 takes the likeliest token. With `samples` above 1 it should be above 0."""
-    max_tokens: int = Field(700, ge=1, le=32_768)
+    max_tokens: int = Field(default=700, ge=1, le=32_768)
     """Longest verdict, in tokens; in the combined mode all five have to fit."""
-    evidence_weight: float = Field(0.0, ge=0.0, le=1.0)
+    evidence_weight: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of a dimension's score that its graded checks carry; 0: checks only inform and cap."""
     mode: Literal["separate", "combined"] = "separate"
     """separate: a call per dimension; combined: all five in one call, for 40 % of the input tokens. Whether one
@@ -110,13 +110,13 @@ class JudgeSettings(_ModelSection):
     """Ask for the rationale before the level (helps large judges, hurts small ones)."""
     calibration: bool = True
     """Use the maps that `rlhf calibrate` has stored for this judge and rubric."""
-    canaries: int = Field(12, ge=0, le=1000)
+    canaries: int = Field(default=12, ge=0, le=1000)
     """Attacks a judge must have been held against before a run may deploy; 0: none, and the report says so."""
-    samples: int = Field(1, ge=1, le=16)
+    samples: int = Field(default=1, ge=1, le=16)
     """Judgements per dimension to average where the endpoint gives no log-probabilities."""
-    workers: int = Field(0, ge=0, le=64)
+    workers: int = Field(default=0, ge=0, le=64)
     """Worker processes for the crews; 0: one per core, four at most."""
-    identity: str | None = Field(None, min_length=1, max_length=200)
+    identity: str | None = Field(default=None, min_length=1, max_length=200)
     """What the judge is called in the keys of its verdicts; None: provider, model, address and extra_body. One name for
     two addresses says that the same model answers at both."""
 
@@ -146,17 +146,17 @@ class JudgeSettings(_ModelSection):
 class PipelineSettings(_Section):
     """How many responses, how often, and where results go."""
 
-    num_synthetic_examples: int = Field(1000, ge=1)
+    num_synthetic_examples: int = Field(default=1000, ge=1)
     """Upper bound on training responses per round (prompts × variations); further prompts are left out."""
-    num_variations_per_prompt: int = Field(5, ge=1, le=64)
+    num_variations_per_prompt: int = Field(default=5, ge=1, le=64)
     """Responses to each training prompt; two at least make a pair possible."""
-    num_held_out_variations: int = Field(2, ge=1, le=64)
+    num_held_out_variations: int = Field(default=2, ge=1, le=64)
     """Responses per held-out prompt and model when the adapter is evaluated."""
-    held_out_fraction: float = Field(0.2, ge=0.0, lt=1.0)
+    held_out_fraction: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of the prompts that is set aside for the evaluation and never trained on; above 0, one prompt at least."""
-    rounds: int = Field(1, ge=1, le=20)
+    rounds: int = Field(default=1, ge=1, le=20)
     """Rounds of generating, judging and training; each goes on from the adapter of the one before."""
-    seed: int = Field(7, ge=0)
+    seed: int = Field(default=7, ge=0)
     """Seed of everything drawn: held-out prompts, the audit sample, sampling and training."""
     output_dir: str = "models/adapters"
     """Folder that adapters are deployed to, as NAME/VERSION/."""
@@ -167,11 +167,11 @@ class PipelineSettings(_Section):
 class AcceptanceSettings(_Section):
     """When a response is acceptable, chosen or rejected."""
 
-    min_score_acceptable: float = Field(70.0, ge=0.0, le=100.0)
+    min_score_acceptable: float = Field(default=70.0, ge=0.0, le=100.0)
     """Lowest overall score of an acceptable response, points of 100."""
-    min_rating_chosen: int = Field(4, ge=1, le=5)
+    min_rating_chosen: int = Field(default=4, ge=1, le=5)
     """Lowest rating (1–5) at which an acceptable response counts as chosen."""
-    max_rating_rejected: int = Field(2, ge=1, le=5)
+    max_rating_rejected: int = Field(default=2, ge=1, le=5)
     """Highest rating (1–5) of a rejected response; below min_rating_chosen."""
     weights: dict[str, float] | None = None
     """Weight per dimension, all five, summing to 1; left out, the rubric pack's own."""
@@ -207,11 +207,11 @@ class ReviewSettings(_Section):
 
     mode: ReviewMode = "uncertain"
     """uncertain: the audit sample and the responses the judges are unsure of; all: every response; off: none."""
-    audit_fraction: float = Field(0.1, ge=0.0, le=1.0)
+    audit_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
     """Random share of responses shown to a person whatever their score."""
-    score_band: float = Field(5.0, ge=0.0, le=50.0)
+    score_band: float = Field(default=5.0, ge=0.0, le=50.0)
     """Scores this close to min_score_acceptable are uncertain (points of 100)."""
-    min_confidence: float = Field(0.5, ge=0.0, le=1.0)
+    min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
     """Responses the judges are less confident of than this go to a person; `rlhf calibrate` proves a value."""
 
 
@@ -221,11 +221,11 @@ class DatasetSettings(_Section):
     selection: Literal["threshold", "margin"] = "threshold"
     """threshold: the chosen is rated min_rating_chosen or better, the rejected max_rating_rejected or
     worse; margin: best against worst, min_margin points apart."""
-    min_margin: float = Field(20.0, ge=0.0, le=100.0)
+    min_margin: float = Field(default=20.0, ge=0.0, le=100.0)
     """Fewest points (of 100) between chosen and rejected; read by the margin selection alone."""
-    pairs_per_prompt: int = Field(1, ge=1, le=16)
+    pairs_per_prompt: int = Field(default=1, ge=1, le=16)
     """Most pairs a prompt may give; no response is in two of them."""
-    max_length: int = Field(2048, ge=16)
+    max_length: int = Field(default=2048, ge=16)
     """Tokens of prompt and response together; longer rows are dropped and counted."""
 
 
@@ -236,15 +236,15 @@ class TrainingSettings(_Section):
     """What learns: `local` (the embedded model), or `PATH` or `hf:PATH`, a folder with a model's weights."""
     method: Literal["dpo", "sft"] = "dpo"
     """dpo: prefer the chosen to the rejected; sft: imitate the chosen."""
-    epochs: float = Field(1.0, gt=0.0, le=100.0)
+    epochs: float = Field(default=1.0, gt=0.0, le=100.0)
     """Passes over the dataset."""
-    learning_rate: float = Field(1e-4, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=1e-4, gt=0.0, le=1.0)
     """Peak learning rate of the adapter's weights."""
-    beta: float = Field(0.1, gt=0.0, le=10.0)
+    beta: float = Field(default=0.1, gt=0.0, le=10.0)
     """How strongly DPO holds on to the reference: the higher, the less the model moves. Not read by sft."""
-    rank: int = Field(16, ge=1, le=512)
+    rank: int = Field(default=16, ge=1, le=512)
     """Rank of a new adapter's LoRA matrices; one that goes on from another keeps that one's."""
-    batch_size: int = Field(4, ge=1, le=4096)
+    batch_size: int = Field(default=4, ge=1, le=4096)
     """Pairs per optimizer step, over all devices."""
     launcher: Literal["python", "accelerate"] = "python"
     """python: one process; accelerate: as `accelerate config` says, for several devices."""
@@ -291,7 +291,7 @@ class ServerSettings(_Section):
     """What else of LangGraph's server clients may use; each of them can start or change something unseen."""
     max_body_bytes: int = Field(32 * 2**20, ge=1024)
     """Bytes a request's body may have."""
-    requests_per_minute: int = Field(1200, ge=0)
+    requests_per_minute: int = Field(default=1200, ge=0)
     """Requests the server takes in any minute, all clients together; 0: no limit."""
 
     @field_validator("origins")
@@ -321,7 +321,7 @@ _ALWAYS = frozenset({"ledger_url", "checkpoint_url", "output_dir", "dataset_dir"
 class Settings(_Section):
     """A whole recipe."""
 
-    task_type: str = Field("general", pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    task_type: str = Field(default="general", pattern=r"^[a-z][a-z0-9_]{0,63}$")
     """Rubric pack for prompts that name none of their own."""
     policy: PolicySettings
     """The model whose responses are judged and improved."""

@@ -46,17 +46,17 @@ class FitJob(BaseModel):
     """Folder of the adapter that training goes on from; None for a new one."""
     dataset_path: str
     """JSONL in TRL's conversational preference format."""
-    epochs: float = Field(1.0, gt=0.0)
+    epochs: float = Field(default=1.0, gt=0.0)
     """Passes over the dataset."""
-    learning_rate: float = Field(1e-4, gt=0.0)
+    learning_rate: float = Field(default=1e-4, gt=0.0)
     """Peak learning rate."""
-    beta: float = Field(0.1, gt=0.0)
+    beta: float = Field(default=0.1, gt=0.0)
     """How strongly DPO holds on to the reference."""
-    rank: int = Field(16, ge=1)
+    rank: int = Field(default=16, ge=1)
     """Of a new adapter; one that continues a parent keeps the parent's."""
-    batch_size: int = Field(4, ge=1)
+    batch_size: int = Field(default=4, ge=1)
     """Pairs per optimizer step, over all devices."""
-    max_length: int = Field(2048, ge=16)
+    max_length: int = Field(default=2048, ge=16)
     """Tokens of prompt and response together; longer rows are left out and counted."""
     seed: int = 0
     """Seed of order and new weights."""

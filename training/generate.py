@@ -50,13 +50,13 @@ class GenerateJob(_Record):
     """Folder of a PEFT adapter on top of it; None for none."""
     tasks: list[GenerateTask]
     """Responses to make."""
-    temperature: float = Field(0.8, ge=0.0, le=2.0)
+    temperature: float = Field(default=0.8, ge=0.0, le=2.0)
     """Sampling temperature; 0 takes the likeliest token."""
-    max_new_tokens: int = Field(96, ge=1)
+    max_new_tokens: int = Field(default=96, ge=1)
     """Longest response, in tokens."""
     seed: int = 0
     """Seed of the sampling."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     """Responses made at once."""
 
 

@@ -38,8 +38,8 @@ class JudgeRequest(Message):
     """Whether the answer has an entry per dimension, asked in one call."""
     reasoning: bool = False
     """Whether the JSON has its rationale before its level."""
-    samples: int = Field(1, ge=1, le=16)
-    seed: int = Field(0, ge=0)
+    samples: int = Field(default=1, ge=1, le=16)
+    seed: int = Field(default=0, ge=0)
     traced: bool = False
     """Whether to tell each call to the model (`Attempt.calls`)."""
 
@@ -61,9 +61,9 @@ class JudgeReply(Message):
     """A verdict as the judge gave it: scored, or failed and then without any number."""
 
     status: Literal["scored", "failed"]
-    score: float | None = Field(None, ge=0.0, le=100.0)
+    score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Expected level × 20."""
-    confidence: float | None = Field(None, ge=0.0, le=1.0)
+    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """1 − standard deviation of the level ÷ 2.5, the largest there can be; see `readings`."""
     method: Method | None = None
     strengths: list[str] = Field(default_factory=list)
@@ -71,7 +71,7 @@ class JudgeReply(Message):
     rationale: str = ""
     failure: FailureKind | None = None
     error: str | None = None
-    replaced: int = Field(0, ge=0)
+    replaced: int = Field(default=0, ge=0)
     """Characters of the answer that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
     usage: Usage = Usage()
 

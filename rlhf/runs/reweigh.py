@@ -17,7 +17,7 @@ from rlhf.state.errors import InputError
 from rlhf.state.ledger import Ledger, RunRow
 from rlhf.state.ledger.versions import Derivation, Kept, Material, NewVersion
 from rlhf.state.measures import Calibration
-from rlhf.state.records import DimensionFeedback, EvidenceNote, Feedback, Record, ResponseRow, Review
+from rlhf.state.records import EvidenceNote, Feedback, Record, ResponseRow, Review
 from rlhf.state.run_index import ledger_of_run, note_run
 from rlhf.state.run_report import DatasetStage, TrainingStage
 from rlhf.state.settings import Settings
@@ -259,17 +259,13 @@ class _Work:
         return found
 
     def _evidence(self, kept: Kept, response: ResponseRow) -> Mapping[str, Graded]:
-        if all(_has_figures(part) for part in kept.dimensions.values()):
+        if kept.has_figures:
             return {
                 name: _KeptEvidence(part.evidence_score, part.evidence_cap, part.evidence)
                 for name, part in kept.dimensions.items()
             }
         self._read_anew += 1
         return evidence_for(pack_for(response.task_type), response)
-
-
-def _has_figures(part: DimensionFeedback) -> bool:
-    return "evidence_score" in part.model_fields_set
 
 
 def _carried(review: Review, before: Kept | None, after: Feedback | None) -> Review:

@@ -33,9 +33,9 @@ class VersionComparison(Record):
     """Name of B."""
     winner: str
     """Name of the winner; "tie" unless the interval of `score_delta` excludes zero."""
-    first_score: float | None = Field(None, ge=0.0, le=100.0)
+    first_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Mean overall score of A, points of 100."""
-    second_score: float | None = Field(None, ge=0.0, le=100.0)
+    second_score: float | None = Field(default=None, ge=0.0, le=100.0)
     """Mean overall score of B, points of 100."""
     score_delta: float | None = None
     """Mean paired difference of the overall score, B − A, points of 100."""
@@ -45,15 +45,15 @@ class VersionComparison(Record):
     """Upper end of it."""
     rating_delta: float | None = None
     """Mean paired difference of the rating, B − A, stars."""
-    win_rate: float | None = Field(None, ge=0.0, le=1.0)
+    win_rate: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share of prompts on which B scored higher; ties count half."""
-    p_value: float | None = Field(None, ge=0.0, le=1.0)
+    p_value: float | None = Field(default=None, ge=0.0, le=1.0)
     """Wilcoxon signed-rank test, two-sided."""
     length_ratio: float | None = None
     """Mean length of B's responses over A's."""
     num_prompts: int = 0
     """Prompts scored on both sides."""
-    coverage: float = Field(0.0, ge=0.0, le=1.0)
+    coverage: float = Field(default=0.0, ge=0.0, le=1.0)
     """`num_prompts` over all prompts of either side."""
     dimensions: dict[str, Change] = Field(default_factory=dict)
     """The same per dimension."""
@@ -85,7 +85,7 @@ def compare_feedback(
         )
     found = compare(old, new)
     side, reasons = winner(found)
-    decided = {
+    decided: dict[str, Any] = {
         "first": first,
         "second": second,
         "winner": {"before": first, "after": second}.get(side, TIE),

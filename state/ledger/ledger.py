@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
-from pydantic import BaseModel
 
 from rlhf.state.errors import InputError, LedgerError
 from rlhf.state.ledger import tables as t
@@ -28,11 +27,11 @@ from rlhf.state.ledger.stored import read_verdict, stored, stored_or_none, store
 from rlhf.state.ledger.totals import Totals, spent, totals
 from rlhf.state.ledger.traces import Traces
 from rlhf.state.ledger.versions import Versions
-from rlhf.state.records import Feedback, PromptRow, ResponseRow, Review, SampleRow, Usage, Verdict
+from rlhf.state.records import Feedback, PromptRow, Record, ResponseRow, Review, SampleRow, Usage, Verdict
 from rlhf.state.run_report import RunStatus
 from rlhf.state.settings import Settings
 
-_Record = TypeVar("_Record", bound=BaseModel)
+_Record = TypeVar("_Record", bound=Record)
 Policy = Literal["policy", "baseline", "adapter"]
 
 
@@ -385,7 +384,7 @@ class Ledger:
             connection.execute(sa.delete(t.pairs).where(t.pairs.c.run_id == run_id, t.pairs.c.round == round))
             self._database.insert(connection, t.pairs, new)
 
-    def set_stage(self, run_id: str, round: int, stage: str, result: BaseModel) -> None:
+    def set_stage(self, run_id: str, round: int, stage: str, result: Record) -> None:
         """Keep a stage's result; done anew, it replaces the old one."""
         row = {"run_id": run_id, "round": round, "stage": stage, "body": result.model_dump(mode="json")}
         with self._database.writing() as connection:

@@ -11,16 +11,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from rlhf.state.errors import LedgerError, first_mistake
-from rlhf.state.records import Verdict
+from rlhf.state.records import Record, Verdict
 from rlhf.state.settings import Settings
 
 _log = logging.getLogger("rlhf.ledger")
 _NEW_WORDS = ("enum", "literal_error")
 
-R = TypeVar("R", bound=BaseModel)
+R = TypeVar("R", bound=Record)
 
 
 class Broken:

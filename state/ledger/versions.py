@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
+from pydantic import model_validator
 
 from rlhf.state.errors import InputError
 from rlhf.state.ledger import tables as t
@@ -20,10 +20,8 @@ _TEXTS = {"prompt", "response", "prompt_id", "response_id", "task_type"}
 """Fields of a feedback that are stored with its response."""
 
 
-class Kept(BaseModel):
+class Kept(Record):
     """What a run's feedback says of a response, without its texts."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     overall_score: float | None
     """Points of 100; None if no dimension was scored."""
@@ -35,6 +33,16 @@ class Kept(BaseModel):
     """Whether a person should see it."""
     dimensions: dict[str, DimensionFeedback]
     """By dimension."""
+    has_figures: bool = True
+    """Whether what the checks alone give was kept with it: older versions kept their sentences only."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look_for_figures(cls, body: Any) -> Any:
+        if isinstance(body, Mapping) and isinstance(parts := body.get("dimensions"), Mapping):
+            kept = all(isinstance(part, Mapping) and "evidence_score" in part for part in parts.values())
+            return {**body, "has_figures": kept}
+        return body
 
 
 @dataclass

@@ -173,7 +173,9 @@ def test_a_tracer_gets_the_figures_and_no_texts(workplace: Path) -> None:
 
 
 def test_thresholds_can_be_ones_own_or_off(workplace: Path) -> None:
-    off = dict.fromkeys(name for name in Thresholds.model_fields if name.startswith(("min_", "max_")))
+    off: dict[str, Any] = dict.fromkeys(
+        name for name in Thresholds.model_fields if name.startswith(("min_", "max_"))
+    )
     with RLHFMonitor(recipe="local", thresholds=Thresholds(**{**off, "min_average_score": 95.0})) as strict:
         [alert] = strict.track_feedback_quality(batch(90.0, None)).alerts
     assert (alert.metric, alert.value, alert.threshold) == ("average_score", 90.0, 95.0)

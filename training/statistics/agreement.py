@@ -19,17 +19,17 @@ class Agreement(Record):
     All figures are None below MIN_OVERLAP responses, and kappa also where chance alone cannot disagree.
     """
 
-    num_rated: int = Field(0, ge=0)
+    num_rated: int = Field(default=0, ge=0)
     """Responses rated by both."""
-    exact: float | None = Field(None, ge=0.0, le=1.0)
+    exact: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share rated the same."""
-    within_one: float | None = Field(None, ge=0.0, le=1.0)
+    within_one: float | None = Field(default=None, ge=0.0, le=1.0)
     """Share at most one star apart."""
-    mean_difference: float | None = Field(None, ge=0.0, le=4.0)
+    mean_difference: float | None = Field(default=None, ge=0.0, le=4.0)
     """Mean distance in stars, whichever way."""
-    bias: float | None = Field(None, ge=-4.0, le=4.0)
+    bias: float | None = Field(default=None, ge=-4.0, le=4.0)
     """Mean of judges minus people in stars: above zero the judges are kinder."""
-    weighted_kappa: float | None = Field(None, ge=-1.0, le=1.0)
+    weighted_kappa: float | None = Field(default=None, ge=-1.0, le=1.0)
     """Agreement beyond chance, quadratic weights: 1 perfect, 0 chance."""
     note: str = ""
     """What is missing, where a figure is."""

@@ -38,7 +38,7 @@ class Certificate(Record):
     """Measured at the threshold; None without one."""
     proved: float | None = None
     """Lower bound of the agreement at the threshold; None without one."""
-    kept: float = Field(0.0, ge=0.0, le=1.0)
+    kept: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of all labels at or above the threshold; 0 without one."""
     num_labels: int = 0
     """Labels at or above the threshold; 0 without one."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -46,7 +47,9 @@ def prompts(*texts: str) -> list[PromptRow]:
     return parse_rows([{"prompt": text, "context": {"budget": 5}} for text in texts], "general", "rows")
 
 
-def verdict(status: str = "scored", score: float | None = 60.0, calls: int = 1) -> Verdict:
+def verdict(
+    status: Literal["scored", "failed"] = "scored", score: float | None = 60.0, calls: int = 1
+) -> Verdict:
     return Verdict(
         key="v" * 24,
         response_key="r" * 24,
