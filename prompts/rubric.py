@@ -168,7 +168,7 @@ def available_packs(extra_folder: Path | None = None) -> dict[str, str]:
     """Task type → where its pack comes from: "shipped", or the path of the user's file."""
     files_of_ours = sorted(entry.name for entry in _shipped().iterdir() if entry.name.endswith(".yaml"))
     packs = {name.removesuffix(".yaml"): "shipped" for name in files_of_ours}
-    folder = _user_folder(extra_folder)
+    folder = rubric_folder(extra_folder)
     for path in sorted(folder.glob("*.yaml")) if folder else []:
         if not _NAME.fullmatch(path.stem):
             raise RubricError(f"{path}: a task type is lower-case letters, digits and _; rename the file")
@@ -208,7 +208,8 @@ def _shipped() -> Any:
     return files("rlhf.prompts") / "packs"
 
 
-def _user_folder(extra_folder: Path | None) -> Path | None:
+def rubric_folder(extra_folder: Path | None = None) -> Path | None:
+    """The team's folder of packs and words: RLHF_RUBRICS, else ./rubrics, else none."""
     named = os.environ.get("RLHF_RUBRICS")
     if extra_folder is None and not named:
         default = Path("rubrics")

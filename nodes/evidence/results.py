@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rlhf.nodes.evidence.findings import MOST, Finding, FindingKind, Severity, finding, worst_first
 from rlhf.nodes.evidence.readers.allocations import Split
 from rlhf.nodes.evidence.readers.amounts import Amount
+from rlhf.nodes.evidence.readers.document import Document
 from rlhf.nodes.evidence.readers.facts import Facts
 from rlhf.nodes.evidence.readers.text import Sentence
 from rlhf.state.records import EvidenceNote
@@ -27,6 +28,7 @@ class Evidence:
     """Every word of the response, in lower case."""
     prompt_words: tuple[str, ...]
     sentences: tuple[Sentence, ...]
+    document: Document
     amounts: tuple[Amount, ...]
     split: Split
     """Who gets what, by the response."""

@@ -68,14 +68,14 @@ def no_repetition(evidence: Evidence) -> Grade:
 def reading_ease(evidence: Evidence) -> Grade:
     """The Automated Readability Index (Smith and Senter, 1967): 1 up to grade 12, 0 from grade 24.
 
-    It counts letters, words and sentences only, so it needs no dictionary to be downloaded.
+    It counts letters, words and sentences only, so it needs no dictionary.
     """
     if len(evidence.words) < VERY_SHORT:
         return Grade(0.0, "Too few words to measure.")
-    import textstat  # heavy: it brings nltk
-
-    text = ". ".join(sentence.text.rstrip(".") for sentence in evidence.sentences)[:READ_AT_MOST]
-    grade = float(textstat.automated_readability_index(text))
+    found = words(" ".join(sentence.text for sentence in evidence.sentences)[:READ_AT_MOST])
+    letters = sum(map(len, found))
+    count = max(1, min(len(evidence.sentences), len(found)))
+    grade = 4.71 * letters / len(found) + 0.5 * len(found) / count - 21.43
     value, sentence = ramp(grade, 24, 12), f"Reads at school grade {max(1, round(grade))}."
     hard = [evidence.found("hard_to_read", 0, len(evidence.response), sentence)] if value < 0.5 else ()
     return Grade(value, sentence, hard)

@@ -3,9 +3,10 @@
 import math
 from typing import Final
 
-from rlhf.nodes.evidence.checks.money import ROUNDING, SMALLEST_SHARE, shown_money
+from rlhf.nodes.evidence.checks.money import SMALLEST_SHARE, shown_money
 from rlhf.nodes.evidence.readers.amounts import Amount
-from rlhf.nodes.evidence.readers.unspent import is_aside
+from rlhf.nodes.evidence.readers.readings import ROUNDING
+from rlhf.nodes.evidence.readers.roles import role_of
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 _SAME: Final = {"A$": "$", "C$": "$"}  # a plain $ may be any dollar
@@ -82,13 +83,16 @@ def currency_kept(evidence: Evidence) -> Grade:
 
 
 def _spent(evidence: Evidence) -> list[Amount]:
-    """The amounts of money that are to be spent."""
+    """The amounts of money that are to be spent; those of tables are read by their columns."""
     stated = set(evidence.split.totals)
-    return [
-        amount
-        for amount in evidence.amounts
-        if amount.kind == "money" and amount not in stated and not is_aside(amount, evidence.response)
-    ]
+    found = []
+    for amount in evidence.amounts:
+        if amount.kind != "money" or amount in stated or evidence.document.in_grid(amount.start):
+            continue
+        clause = evidence.document.clause_at(amount.start)
+        if clause and role_of(amount, evidence.response, clause.start, clause.end) == "spend":
+            found.append(amount)
+    return found
 
 
 def _fits(currency: str | None, wanted: str | None) -> bool:

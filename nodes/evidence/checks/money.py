@@ -10,11 +10,10 @@ from typing import Final
 from rlhf.nodes.evidence.findings import Finding
 from rlhf.nodes.evidence.readers.allocations import Allocation
 from rlhf.nodes.evidence.readers.amounts import format_money
+from rlhf.nodes.evidence.readers.readings import ROUNDING
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 SMALLEST_SHARE: Final = 0.005
-ROUNDING: Final = 0.001  # of the budget: what rounding to whole thousands may leave
-SHARE_ROUNDING: Final = 0.011  # of the budget: what rounding to whole percentages may leave
 REASON_WORDS: Final = 5
 FEWEST_REASON_WORDS: Final = 2
 
@@ -33,12 +32,15 @@ def retailers_have_amounts(evidence: Evidence) -> Grade:
     wanted = evidence.facts.retailers
     if not wanted or not evidence.facts.split_wanted:
         return Grade(None, "No split between retailers is asked for.")
-    earned, findings, missing = 0.0, [], []
+    earned, findings, missing, unclear = 0.0, [], [], []
     for name in wanted:
         place = evidence.split.allocations.get(name)
         if place is None:
             missing.append(name)
             findings.append(evidence.demanded("retailer_missing", "retailers", name, f"{name} is left out."))
+        elif place.amount is None and (place.unknown or evidence.split.unread):
+            earned += 0.66 if place.unknown else 0.33
+            unclear.append(name)
         elif place.amount is None:
             missing.append(name)
             earned += 0.33
@@ -56,6 +58,8 @@ def retailers_have_amounts(evidence: Evidence) -> Grade:
     value = earned / len(wanted)
     if missing:
         return Grade(value, f"No amount for {_list(missing)}.", findings)
+    if unclear:
+        return Grade(value, f"No amount of its own can be read for {_list(unclear)}.", findings)
     if earned < len(wanted):
         return Grade(value, "Some amounts make no sense for this budget.", findings)
     return Grade(1.0, f"All {len(wanted)} retailers have an amount.", findings)
@@ -80,47 +84,45 @@ def retailers_have_reasons(evidence: Evidence) -> Grade:
 
 
 def amounts_sum_to_budget(evidence: Evidence) -> Grade:
-    """Closeness of the total to the budget, times the share of retailers that have an amount."""
+    """Closeness of the total to the budget, times the share of retailers that have an amount.
+
+    The total is that of the reading which fits. Where all retailers are provided for but an amount cannot be read,
+    nothing is said.
+    """
     budget, wanted = evidence.facts.budget, evidence.facts.retailers
     if budget is None or not wanted:
         return Grade(None, "No budget or no retailers to add up.")
-    given = evidence.given
-    if not given:
+    given, reading = evidence.given, evidence.split.reading
+    unread = [n for n in wanted if n not in given and (a := evidence.split.allocations.get(n)) and a.unknown]
+    if not given and not unread:
         return Grade(0.0, "There are no amounts to add up.")
-    total = _total(evidence)
-    miss = _miss(evidence, budget)
-    share = len(given.keys() & set(wanted)) / len(wanted)
-    closeness = 1.0 if miss == 0 else math.exp(-miss / 0.25)
+    provided = len((given.keys() | set(unread)) & set(wanted)) / len(wanted)
+    if reading.verdict == "open" and provided == 1:
+        return Grade(None, "The amounts can be read in more than one way, or not at all.")
+    total = reading.total
+    share = len((given.keys() | set(unread)) & set(wanted)) / len(wanted)
+    miss = 0.0 if reading.verdict == "fits" else abs(total - budget) / budget
+    closeness = math.exp(-miss / 0.25)
     # one retailer that gets everything adds up too, but splits nothing
-    value = closeness * share if len(wanted) == 1 or len(given) > 1 else 0.0
+    value = closeness * share if len(wanted) == 1 or len(given) > 1 or unread else 0.0
     sentence = f"Amounts add up to {_money(total, evidence)} of {_money(budget, evidence)}."
-    findings = []
-    # a sum that falls short because a retailer has no amount is that retailer's finding
-    if miss and (total > budget or share == 1):
-        first = min(place.start for place in _given(evidence))
-        last = max(place.end for place in _given(evidence))
-        findings.append(evidence.found("sum_mismatch", first, last, sentence))
-    return Grade(value, sentence, findings)
+    if reading.verdict != "off":
+        return Grade(value, sentence)
+    first = min(place.start for place in _given(evidence))
+    last = max(place.end for place in _given(evidence))
+    return Grade(value, sentence, [evidence.found("sum_mismatch", first, last, sentence)])
 
 
 def stated_total_right(evidence: Evidence) -> Grade:
-    """1 if each total the response states is what its amounts add up to, else 0."""
+    """1 if each total the response states is what its amounts add up to in some sensible reading, else 0."""
     if len(evidence.given) < 2 or not evidence.split.totals:
         return Grade(None, "No total is stated.")
-    total = _total(evidence)
-    span = max(SHARE_ROUNDING if any(place.by_share for place in _given(evidence)) else ROUNDING, ROUNDING)
-    sums = sum(place.low for place in _given(evidence)), sum(place.high for place in _given(evidence))
-    kept = math.fsum(evidence.split.kept)
-    wrong = [
-        stated
-        for stated in evidence.split.totals
-        if not (sums[0] + kept) * (1 - span) <= stated.value <= (sums[1] + kept) * (1 + span)
-    ]
+    wrong = evidence.split.wrong_totals
     if not wrong:
         return Grade(1.0, "The stated total is right.")
     sentence = (
         f"The stated total of {_money(wrong[0].value, evidence)} is not the sum of the amounts, "
-        f"{_money(total, evidence)}."
+        f"{_money(evidence.split.reading.total, evidence)}."
     )
     return Grade(0.0, sentence, [evidence.found("total_misstated", a.start, a.end, sentence) for a in wrong])
 
@@ -133,13 +135,21 @@ def shares_agree(evidence: Evidence) -> Grade:
     ]
     if not beside or not budget:
         return Grade(None, "No percentages stand beside amounts.")
-    bases = (budget, _total(evidence))
+    reading = evidence.split.reading
+    kept = [each.value for each in evidence.split.beside if each.kind != "free"]
+    bases = [
+        budget,
+        reading.total,
+        reading.base or budget,
+        *(stated.value for stated in evidence.split.totals),
+    ]
+    bases += [budget - math.fsum(kept), math.fsum(evidence.given.values()), *(budget - each for each in kept)]
     findings = []
     for name, place in beside:
         assert place.share is not None
         assert place.amount is not None
         points = min(
-            (abs(100 * place.amount / base - place.share.value) for base in bases if base), default=0.0
+            (abs(100 * place.amount / base - place.share.value) for base in bases if base > 0), default=0.0
         )
         if points > 1.01:
             sentence = f"{name}'s {_money(place.amount, evidence)} is {100 * place.amount / budget:.0f}% of the budget."
@@ -174,23 +184,6 @@ def distinct_amounts(evidence: Evidence) -> Grade:
 
 def _given(evidence: Evidence) -> list[Allocation]:
     return [place for place in evidence.split.allocations.values() if place.amount is not None]
-
-
-def _total(evidence: Evidence) -> float:
-    return math.fsum((*evidence.given.values(), *evidence.split.kept))
-
-
-def _miss(evidence: Evidence, budget: float) -> float:
-    """How far the total lies off the budget, as a share of it; 0 within rounding and within ranges."""
-    given = _given(evidence)
-    kept = math.fsum(evidence.split.kept)
-    low, high = (
-        math.fsum(place.low for place in given) + kept,
-        math.fsum(place.high for place in given) + kept,
-    )
-    rounding = SHARE_ROUNDING if all(place.by_share for place in given) else ROUNDING
-    miss = abs(_total(evidence) - budget) / budget
-    return 0.0 if miss <= rounding or low <= budget <= high else miss
 
 
 def _plausible(amount: float, evidence: Evidence) -> bool:

@@ -1,31 +1,29 @@
-"""Matches the amounts of a response to the retailers it names, and reads the totals it states.
+"""Who gets what by the response, what is set aside, the totals it states, and the reading in which it fits.
 
-Responses write a split in many ways: "CVS: $300K", "$300K to CVS", a heading with the amount below, a table,
-"40% for CVS", "CVS and Target get $300K each". Each retailer gets the first amount that clearly is its own.
+Tables first; prose is paired only where no table speaks. Each retailer gets the amount that clearly is its own.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rlhf.nodes.evidence.readers.amounts import Amount
+from rlhf.nodes.evidence.readers.columns import Line, MoneyTable, read_table
+from rlhf.nodes.evidence.readers.document import Document
 from rlhf.nodes.evidence.readers.facts import Facts
-from rlhf.nodes.evidence.readers.pairing import TOTAL, Reader, Taken, clauses
+from rlhf.nodes.evidence.readers.pairing import MAX_IN_CLAUSE, Reader, Taken
+from rlhf.nodes.evidence.readers.readings import NOTHING_READ, Beside, Reading, near, slack_of, step_of, sums
 from rlhf.nodes.evidence.readers.retailers import Mention
+from rlhf.nodes.evidence.readers.roles import role_of
 from rlhf.nodes.evidence.readers.text import content_words, words
-from rlhf.nodes.evidence.readers.unspent import is_aside
+from rlhf.prompts.words import load_words, lowered
 
-_STATED_BEFORE: Final = re.compile(
-    r"(?<!\w)(?:total(?:s|ing|ling|led)?|altogether|overall|sum(?:s)?|in all|grand total|adds? up|add(?:s|"
-    r"ing) to|comes? to|"
-    r"all together|(?:that|this|which|it|they|all) (?:makes?|comes?|equals?|is))(?!\w)(?!\s(?:budget|"
-    r"media budget))"
-    r"[^.\n$€£]{0,24}$",
-    re.IGNORECASE,
-)
+_STATED_BEFORE: Final = re.compile(r"(?!\s(?:budget|media budget))[^.\n$€£%]{0,24}$")
 _STATED_AFTER: Final = re.compile(
-    r"\s(?:in total|altogether|overall|all told|in all|all in all|combined|in sum)(?!\w)", re.IGNORECASE
+    r"\s(?:in total|altogether|overall|all told|in all|all in all|combined|in sum|insgesamt|zusammen|au total|en tout|en total|no total|ao todo)(?!\w)",
+    re.IGNORECASE,
 )
 
 
@@ -34,8 +32,9 @@ class Allocation:
     """One retailer the response names: its amount (None if only named), the place, and its reason.
 
     `low` and `high` differ from `amount` in a range; `share` is the percentage written beside an amount of money.
-    `start` and `end` are the amount's place, or else the name's. `reason_words` counts the content words around
-    it that no other retailer's reason has used before.
+    `start` and `end` are the amount's place, or else the name's. `reason_words` counts the content words around it
+    that no other retailer's reason has used before. `unknown` marks an amount that cannot be read, or one that is
+    given to several retailers together.
     """
 
     amount: float | None
@@ -47,37 +46,385 @@ class Allocation:
     currency: str | None = None
     by_share: bool = False
     share: Amount | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The whole split: retailer → allocation, what else is set aside, and the totals the response states."""
+    """The whole split: retailer → allocation, what else is set aside, the totals stated, and how it was read."""
 
     allocations: dict[str, Allocation] = field(default_factory=dict)
-    kept: tuple[float, ...] = ()
+    beside: tuple[Beside, ...] = ()
     totals: tuple[Amount, ...] = ()
+    reading: Reading = NOTHING_READ
+    wrong_totals: tuple[Amount, ...] = ()
+    """Totals that no reading comes to."""
+    unread: bool = False
+    """Whether money stands in the response that could not be given to anybody."""
+
+    @property
+    def kept(self) -> tuple[float, ...]:
+        """What is counted beside the retailers."""
+        return tuple(each.value for each in self.reading.counted)
 
 
-def allocate(response: str, facts: Facts, amounts: Sequence[Amount], mentions: Sequence[Mention]) -> Split:
+def allocate(
+    document: Document, facts: Facts, amounts: Sequence[Amount], mentions: Sequence[Mention]
+) -> Split:
     """The split as the response writes it; percentages are of the budget."""
-    spent = [amount for amount in amounts if not is_aside(amount, response)]
-    totals = [amount for amount in spent if _is_stated_total(amount, response, mentions)]
-    stated = set(totals)
-    reader = Reader(response, facts)
-    for start, named, found in clauses(response, mentions, [a for a in spent if a not in stated]):
-        reader.read_clause(start, named, found)
-    anchors = sorted((taken.mention for taken in reader.taken.values()), key=lambda mention: mention.start)
-    reasons = _reason_words(response, anchors)
-    split = {
-        mention.name: _allocation(reader.taken[mention.name], facts, reasons[mention.name])
-        for mention in anchors
-    }
-    kept = tuple(value for amount in reader.kept if (value := _worth(amount, facts)) is not None)
-    return Split(split, kept, tuple(total for total in totals if total.kind == "money"))
+    names = tuple(dict.fromkeys((*facts.retailers, *facts.caps)))
+    tables = [
+        table
+        for grid in document.grids
+        if (table := read_table(document.text, grid, names, facts.aliases, facts.budget)) is not None
+    ]
+    main = max(tables, key=lambda table: len({n for line in table.lines for n in line.names}), default=None)
+    if main is not None and not any(line.names for line in main.lines):
+        main = None
+    readings = range(main.readings) if main else range(1)
+    prose = _Prose(document, facts, amounts, mentions, tables)
+    found = [_split(document, facts, mentions, prose, main, reading) for reading in readings]
+    fitting = next(
+        (split for split in found if split.reading.verdict == "fits" and not split.wrong_totals), None
+    )
+    fitting = fitting or next((split for split in found if split.reading.verdict == "fits"), None)
+    return fitting or found[0]
+
+
+class _Prose:
+    """What stands outside of tables, paired once."""
+
+    def __init__(
+        self,
+        document: Document,
+        facts: Facts,
+        amounts: Sequence[Amount],
+        mentions: Sequence[Mention],
+        tables: Sequence[MoneyTable],
+    ) -> None:
+        inside = [(table.start, table.end) for table in tables]
+        inside += [(u.start, u.end) for u in document.units if u.kind == "code" and not tables]
+        outside = [a for a in amounts if not any(s <= a.start < e for s, e in inside)]
+        named = [m for m in mentions if not any(s <= m.start < e for s, e in inside)]
+        self.reader = Reader(document, facts)
+        self.totals: list[Amount] = []
+        self.unreadable = [a for a in outside if a.kind == "unknown"]
+        readable = [a for a in outside if a.kind in ("money", "percent")]
+        next_mention, next_amount = 0, 0
+        for clause in document.clauses:
+            first_mention, first_amount = next_mention, next_amount
+            while next_mention < len(named) and named[next_mention].start < clause.end:
+                next_mention += 1
+            while next_amount < len(readable) and readable[next_amount].start < clause.end:
+                next_amount += 1
+            here = [m for m in named[first_mention:next_mention] if m.start >= clause.start][:MAX_IN_CLAUSE]
+            there = [a for a in readable[first_amount:next_amount] if a.start >= clause.start][:MAX_IN_CLAUSE]
+            if not here and not there:
+                continue
+            spent = [a for a in there if role_of(a, document.text, clause.start, clause.end) == "spend"]
+            totals = [
+                a for a in spent if _is_stated_total(a, document.text, self.reader.low, clause.start, here)
+            ]
+            self.totals += totals
+            self.reader.read_clause(clause, here, [a for a in spent if a not in totals])
+
+
+def _split(
+    document: Document,
+    facts: Facts,
+    mentions: Sequence[Mention],
+    prose: _Prose,
+    table: MoneyTable | None,
+    number: int,
+) -> Split:
+    reader = prose.reader
+    anchors = _anchors(mentions)
+    reasons = _reason_words(document, anchors)
+    found: dict[str, Allocation] = {}
+    beside: list[Beside] = []
+    groups: list[tuple[tuple[str, ...], float]] = []
+    totals = list(prose.totals)
+    subtotals: list[Amount] = []
+    if table is not None:
+        found, own_beside, own_totals, subtotals, own_groups = _from_table(table, number, facts, reasons)
+        beside += own_beside
+        totals = [*own_totals, *totals]
+        groups += own_groups
+    for name, taken in reader.taken.items():
+        known = found.get(name)
+        if known is None or (known.amount is None and not known.unknown):
+            found[name] = _allocation(taken, facts, reasons.get(name, 0))
+    for group, amount in reader.groups:
+        if not any(found[name].amount is not None for name in group if name in found):
+            groups.append((group, amount.over(facts.days)))
+            for name in group:
+                found[name] = replace(found[name], unknown=True)
+    if table is None:
+        beside += reader.beside
+        beside += [Beside("", "free", a.over(facts.days), a.start, a.end) for a in reader.free[:12]]
+    else:
+        told = {round(each.value) for each in beside}
+        beside += [replace(each, kind="free") for each in reader.beside if round(each.value) not in told]
+    later = {name: taken.later for name, taken in reader.taken.items()} if table is None else {}
+    split = Split(found, tuple(beside), tuple(totals))
+    return _settled(document, facts, split, groups, subtotals, later, bool(prose.unreadable))
+
+
+def _settled(
+    document: Document,
+    facts: Facts,
+    split: Split,
+    groups: Sequence[tuple[tuple[str, ...], float]],
+    subtotals: Sequence[Amount],
+    later: dict[str, list[Amount]],
+    unreadable: bool,
+) -> Split:
+    """`split` with the reading that fits, or the likeliest one where none does."""
+    given = {name: place for name, place in split.allocations.items() if place.amount is not None}
+    together = sum(amount for _, amount in groups)
+    by_share = bool(given) and all(place.by_share for place in given.values())
+    units = Counter(
+        step_of(document.text[place.start : place.end], place.amount or 0.0) for place in given.values()
+    )
+    target = facts.budget
+    low = sum(place.low for place in given.values()) + together
+    high = sum(place.high for place in given.values()) + together
+    middle = sum(place.amount or 0.0 for place in given.values()) + together
+    missing = [
+        name for name in facts.retailers if name not in given and not any(name in g for g, _ in groups)
+    ]
+    base = target
+    best: tuple[Beside, ...] | None = None
+    if target is not None and given:
+        slack = slack_of(target, by_share, units)
+        for counted in sums(split.beside):
+            extra = sum(each.value for each in counted)
+            if near(middle + extra, target, slack) or low + extra <= target <= high + extra:
+                best = counted
+                break
+            if by_share and extra:  # shares of what is left when the rest is taken off
+                left = target - sum(each.value for each in counted if not each.by_share)
+                if near(middle * left / target, left, slack):
+                    best, base = counted, left
+                    break
+        if best is None:
+            again = _again(given, later, middle, target, slack, split.beside)
+            if again is not None:
+                given, best = again
+                split = replace(split, allocations={**split.allocations, **given})
+                middle = sum(place.amount or 0.0 for place in given.values()) + together
+    if base is not None and target and base != target:
+        scaled = {
+            n: replace(
+                p,
+                amount=round((p.amount or 0.0) * base / target, 2),
+                low=p.low * base / target,
+                high=p.high * base / target,
+            )
+            for n, p in given.items()
+        }
+        split = replace(split, allocations={**split.allocations, **scaled})
+        middle = sum(place.amount or 0.0 for place in scaled.values()) + together
+    counted = best if best is not None else next(iter(sums(split.beside)), ())
+    total = middle + sum(each.value for each in counted)
+    vague = any(place.unknown for place in split.allocations.values() if place.amount is None) and not groups
+    if (best is not None and not missing) or best is not None:
+        verdict = "fits"
+    elif target is None or not given or vague or unreadable or (missing and total < target):
+        verdict = "open"
+    else:
+        verdict = "off"
+    wrong = (
+        ()
+        if unreadable or vague
+        else _wrong_totals(split, facts, middle, groups, subtotals, by_share, units, missing)
+    )
+    return replace(
+        split,
+        reading=Reading(
+            verdict, total, counted, base if any(p.by_share or p.share for p in given.values()) else None
+        ),  # type: ignore[arg-type]
+        wrong_totals=wrong,
+        unread=bool(unreadable or vague or any(each.kind == "free" for each in split.beside)),
+    )
+
+
+def _again(
+    given: dict[str, Allocation],
+    later: dict[str, list[Amount]],
+    middle: float,
+    target: float,
+    slack: float,
+    beside: Sequence[Beside],
+) -> tuple[dict[str, Allocation], tuple[Beside, ...]] | None:
+    """One retailer read another way: by an amount of a later mention, or by all its amounts added up."""
+    tried = 0
+    for name, amounts in later.items():
+        place = given.get(name)
+        if place is None or not amounts:
+            continue
+        first = place.amount or 0.0
+        others = [(a.value, a) for a in amounts[:6]]
+        everything = first + sum(value for value, _ in others)
+        for value, amount in [*others, (everything, amounts[-1])]:
+            for counted in list(sums(beside))[:8]:
+                tried += 1
+                if tried > 400:
+                    return None
+                if near(middle - first + value + sum(each.value for each in counted), target, slack):
+                    read = replace(
+                        place,
+                        amount=value,
+                        low=value,
+                        high=value,
+                        start=min(place.start, amount.start),
+                        end=max(place.end, amount.end),
+                    )
+                    return {**given, name: read}, counted
+    return None
+
+
+def _wrong_totals(
+    split: Split,
+    facts: Facts,
+    middle: float,
+    groups: Sequence[tuple[tuple[str, ...], float]],
+    subtotals: Sequence[Amount],
+    by_share: bool,
+    units: Counter[float],
+    missing: Sequence[str],
+) -> tuple[Amount, ...]:
+    given = sorted(
+        (place.start, place.amount, place.low, place.high)
+        for place in split.allocations.values()
+        if place.amount is not None
+    )
+    if len(given) < 2:
+        return ()
+    low = middle - sum(g[1] for g in given) + sum(g[2] for g in given)
+    high = middle - sum(g[1] for g in given) + sum(g[3] for g in given)
+    lines = sorted(
+        [(start, amount) for start, amount, _, _ in given]
+        + [(b.start, b.value) for b in split.beside if b.kind != "free"]
+    )
+    runs = {0.0}
+    if len(lines) <= 40:
+        runs = {
+            sum(v for _, v in lines[a:b]) for a in range(len(lines)) for b in range(a + 2, len(lines) + 1)
+        }
+    wrong = []
+    for stated in split.totals:
+        slack = slack_of(stated.value, by_share, units)
+        fits = any(
+            low + extra - slack <= stated.value <= high + extra + slack
+            for counted in sums(split.beside)
+            for extra in [sum(each.value for each in counted)]
+        )
+        fits = fits or any(near(run, stated.value, slack) for run in runs)
+        if facts.budget is not None and near(stated.value, facts.budget, 0.001 * facts.budget):
+            fits = (
+                fits or split.reading.verdict != "off" or True
+            )  # the sum is what is wrong, and is found as such
+        if stated.period is not None or (missing and stated.value > middle):
+            fits = True
+        if not fits:
+            wrong.append(stated)
+    return tuple(wrong)
+
+
+def _from_table(
+    table: MoneyTable, number: int, facts: Facts, reasons: dict[str, int]
+) -> tuple[
+    dict[str, Allocation], list[Beside], list[Amount], list[Amount], list[tuple[tuple[str, ...], float]]
+]:
+    found: dict[str, Allocation] = {}
+    beside: list[Beside] = []
+    totals: list[Amount] = []
+    subtotals: list[Amount] = []
+    groups: list[tuple[tuple[str, ...], float]] = []
+    all_words = load_words()
+    for line in table.lines:
+        amount = line.amounts[number] if number < len(line.amounts) else None
+        value = amount.value if amount is not None else _of_share(line.share, facts)
+        if line.kind == "total":
+            if amount is not None:
+                totals.append(amount)
+        elif line.kind == "subtotal":
+            if amount is not None:
+                subtotals.append(amount)
+            if line.names and line.names[0] not in found and len(line.names) == 1 and amount is not None:
+                found[line.names[0]] = _placed(line, amount, value, facts, reasons)
+        elif line.kind == "beside":
+            low = lowered(line.label)
+            if value is None:
+                continue
+            kind = (
+                "reserve" if all_words.pattern("reserves").search(low)
+                else "fee" if all_words.pattern("fees").search(low) else "other"
+            )  # fmt: skip
+            spot = amount or line.share
+            beside.append(
+                Beside(
+                    line.label,
+                    kind,
+                    value,
+                    spot.start if spot else line.start,
+                    spot.end if spot else line.end,
+                    amount is None,
+                )  # type: ignore[arg-type]
+            )
+        elif len(line.names) > 1:
+            if value is not None:
+                groups.append((line.names, value))
+            for name in line.names:
+                found.setdefault(
+                    name, Allocation(None, line.start, line.end, reasons.get(name, 0), unknown=True)
+                )
+        elif line.names:
+            name = line.names[0]
+            placed = _placed(line, amount, value, facts, reasons)
+            known = found.get(name)
+            if known is None or known.amount is None:
+                found[name] = placed
+            elif placed.amount is not None:
+                found[name] = replace(
+                    known,
+                    amount=known.amount + placed.amount,
+                    low=known.low + placed.low,
+                    high=known.high + placed.high,
+                    end=placed.end,
+                    share=None,
+                )
+    return found, beside, totals, subtotals, groups
+
+
+def _placed(
+    line: Line, amount: Amount | None, value: float | None, facts: Facts, reasons: dict[str, int]
+) -> Allocation:
+    name = line.names[0]
+    spot = amount or line.share
+    if value is None or spot is None:
+        return Allocation(None, line.start, line.end, reasons.get(name, 0), unknown=line.unknown)
+    low, high = (amount.low, amount.high) if amount is not None else (value, value)
+    return Allocation(
+        value,
+        spot.start,
+        spot.end,
+        reasons.get(name, 0),
+        low=low,
+        high=high,
+        currency=amount.currency if amount is not None else None,
+        by_share=amount is None,
+        share=line.share if amount is not None else None,
+    )
+
+
+def _of_share(share: Amount | None, facts: Facts) -> float | None:
+    return None if share is None or facts.budget is None else round(facts.budget * share.value / 100, 2)
 
 
 def _worth(amount: Amount, facts: Facts, bound: float | None = None) -> float | None:
-    """Money as it is, in all; a percentage of the budget. `bound` is a range's own end."""
+    """Money as it is, over the time the budget covers; a percentage of the budget. `bound` is a range's own end."""
     if amount.kind == "money":
         whole = amount.over(facts.days)
         return round(whole if bound is None or not amount.value else whole * bound / amount.value, 2)
@@ -103,21 +450,31 @@ def _allocation(taken: Taken, facts: Facts, reason_words: int) -> Allocation:
     )
 
 
-def _is_stated_total(amount: Amount, response: str, mentions: Sequence[Mention]) -> bool:
+def _is_stated_total(amount: Amount, text: str, low: str, start: int, mentions: Sequence[Mention]) -> bool:
     if amount.kind != "money" or amount.period:
         return False
-    start = max(0, amount.start - 60, response.rfind("\n", 0, amount.start) + 1)
-    before = _STATED_BEFORE.search(response, start, amount.start)
-    row = response[start : amount.start]
-    in_row = "|" in row and TOTAL.match(response, start) is not None
-    if before is None and not in_row and not _STATED_AFTER.match(response, amount.end):
+    since = max(start, amount.start - 70)
+    window = low[since : amount.start]
+    match = None
+    for match in load_words().pattern("totals").finditer(window):
+        pass
+    before = match is not None and _STATED_BEFORE.match(window, match.end()) is not None
+    if not before and not _STATED_AFTER.match(text, amount.end):
         return False
-    since = before.start() if before else amount.start
+    since = since + match.start() if match is not None and before else amount.start
     return not any(since <= mention.start < amount.start for mention in mentions)
 
 
-def _reason_words(response: str, anchors: Sequence[Mention]) -> dict[str, int]:
+def _anchors(mentions: Sequence[Mention]) -> list[Mention]:
+    first: dict[str, Mention] = {}
+    for mention in mentions:
+        first.setdefault(mention.name, mention)
+    return sorted(first.values(), key=lambda mention: mention.start)
+
+
+def _reason_words(document: Document, anchors: Sequence[Mention]) -> dict[str, int]:
     """Content words from each name to the next, less those that an earlier retailer's part has used."""
+    response = document.text
     used: set[str] = set()
     counts = {}
     names = {word for mention in anchors for word in content_words(words(mention.name))}

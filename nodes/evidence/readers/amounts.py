@@ -1,87 +1,61 @@
 """Finds amounts of money and percentages in any text, with the place where each stands.
 
-Read are forms such as $2.5M, 2,500,000 USD, €1.2 m, 1,2 Mio. €, £300k, 2.5 million dollars, 40 %, forty percent,
--$50,000, $20K per month, and ranges of them.
-One regular expression scans from left to right with bounded repeats, so the time is linear in the text.
+Currencies are those of Babel and of prompts/words/money.yaml. A number whose tail cannot be read ("$1.2X") is unknown,
+never its first digits. One regular expression scans from left to right with bounded repeats: time is linear.
 """
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from rlhf.nodes.evidence.readers.numbers import (
     COUNT,
     FRACTION,
-    MAGNITUDES,
     NUMBER,
     WORDED,
     read_fraction,
     read_number,
     read_worded,
 )
+from rlhf.prompts.words import Words, load_words
 
-Kind = Literal["money", "percent", "number"]
+Kind = Literal["money", "percent", "number", "unknown"]
 Period = Literal["day", "week", "month", "quarter", "year"]
 
-_CURRENCIES: Final = {
-    "$": "$", "us$": "$", "usd": "$", "dollar": "$", "dollars": "$", "bucks": "$",
-    "€": "€", "eur": "€", "euro": "€", "euros": "€",
-    "£": "£", "gbp": "£", "pound": "£", "pounds": "£",
-    "¥": "¥", "jpy": "¥", "yen": "¥", "₹": "₹", "inr": "₹", "rupees": "₹",
-    "a$": "A$", "aud": "A$", "c$": "C$", "cad": "C$", "chf": "CHF", "sek": "SEK", "pln": "PLN",
-}  # fmt: skip
-_CODES: Final = "USD|EUR|GBP|AUD|CAD|CHF|JPY|INR|SEK|PLN"
-_PERIODS: Final[dict[str, Period]] = {
-    "day": "day", "daily": "day", "tag": "day", "week": "week", "wk": "week", "weekly": "week", "woche": "week",
-    "month": "month", "mo": "month", "monthly": "month", "monat": "month", "mois": "month", "mes": "month",
-    "quarter": "quarter", "quarterly": "quarter", "quartal": "quarter",
-    "year": "year", "yr": "year", "annually": "year", "yearly": "year", "annum": "year", "jahr": "year",
-}  # fmt: skip
 DAYS: Final[dict[Period, float]] = {"day": 1, "week": 7, "month": 365 / 12, "quarter": 365 / 4, "year": 365}
-
-_AMOUNT: Final = re.compile(
-    rf"(?:(?P<before>US\$|A\$|C\$|[$€£¥₹]|(?<!\w)(?:{_CODES}))[ \u00a0]{{0,2}}(?P<minus>[-−]?)|(?<![\w.,]))"
-    rf"(?:(?P<number>{NUMBER})"
-    r"(?:(?P<gap>[ \u00a0-]?)(?P<magnitude>thousand|tausend|tsd|millionen|millions?|mio|mln|mil|mm|mn|"
-    r"milliarden|"
-    r"mrd|billions?|bn|lakhs?|crores?|[kmb])(?![^\W_])(?:\.(?=[ \u00a0]?[$€£]))?)?"
-    rf"|(?P<worded>{WORDED})(?=[ -](?:percent|per[ ]cent|dollars?|euros?|pounds|USD|EUR|GBP)(?!\w))"
-    rf"|(?<!\w)(?P<fraction>{FRACTION}))"
-    rf"(?:[ \u00a0]{{0,2}}-?(?P<after>%|[$€£](?![\d.])|(?:percent|per[ ]cent|prozent|pct|{_CODES}|"
-    r"US[ ]dollars?|dollars?|bucks|euros?|pounds|yen|rupees)(?!\w)))?"
-    r"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par)[ ])"
-    r"(?P<period>day|week|wk|month|mo|quarter|year|yr|annum|tag|woche|monat|quartal|jahr|mois|mes)(?!\w)"
-    r"|[ \u00a0](?P<period2>daily|weekly|monthly|quarterly|annually|yearly)(?!\w))?"
-    rf"(?:(?<=[a-z])[ ](?:for|over|x|×)[ ](?P<times>{COUNT})[ ](?:day|week|month|quarter|year)s?(?!\w))?",
-    re.IGNORECASE,
+_PERCENT: Final = frozenset(
+    ["%", "％", "percent", "per cent", "prozent", "pct", "pour cent", "por ciento", "por cento"]
 )
-_RANGE_GAP: Final = re.compile(r"\s{0,2}(?:-|–|—|to|and|bis)\s{0,2}", re.IGNORECASE)
+_RANGE_GAP: Final = re.compile(r"\s{0,2}(?:-|–|—|to|and|bis|à|a)\s{0,2}", re.IGNORECASE)
 # A plain "20,000" or "2 million" is money only before one of these: otherwise it counts something.
 _PLAIN: Final = re.compile(
     r"[ \t\u00a0]{0,3}(?:$|[\r\n]|[^\w\s]|[A-Z]|(?:for|to|into|in|on|because|as|of|at|with|goes|and|or|since|"
-    r"is|was|"
-    r"from|which|will|would|should|each|per|but|while|during|over|until|by|via|through|against|under|if|so|"
-    r"if|"
-    r"is|are|gets?|more|total|apiece)(?!\w))",
+    r"is|was|from|which|will|would|should|each|per|but|while|during|over|until|by|via|through|against|under|if|so|"
+    r"are|gets?|more|total|apiece|für|an|bei|auf|pour|chez|para|en|em|a|e|y|und|et|weil|car|porque|da|held|kept|"
+    r"reserve|stays?|set|left|altogether|together|combined|overall)(?!\w))",
 )
 _COUNTED_LATER: Final = re.compile(
     r"\s?(?:to|and|of|or|bis|-|–)\s?[\d.,]{1,15}[km]?\s(?=[a-z]{3,})(?!for\s|and\s|to\s)"
 )
 _CHANGES: Final = re.compile(
-    r"(?<!\w)(?:mov|rais|increas|lift|cut|lower|reduc|shift|grow|grew|chang|went|gone|ris|rose|fell|fall|"
-    r"drop|bring|"
-    r"take|adjust|scal|up|down)\w{0,4}(?!\w)[^.!?\n]{0,40}(?<!\w)from\s$",
+    r"(?<!\w)(?:mov|rais|increas|lift|cut|lower|reduc|shift|grow|grew|chang|went|gone|go|ris|rose|fell|fall|"
+    r"drop|bring|take|adjust|scal|up|down|von|passe|de)\w{0,4}(?!\w)[^.!?\n]{0,40}(?<!\w)(?:from|von|de)\s$",
     re.IGNORECASE,
 )
+_FROM: Final = re.compile(r"(?<!\w)(?:from|von|de)\s$", re.IGNORECASE)
+_ARROW: Final = re.compile(r"\s{0,2}(?:→|->|=>|➔|⟶)\s{0,2}")
+_POINTS: Final = re.compile(r"[ \u00a0]?(?:-?points?|pp|pts?|p\.p\.|basis)(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
     """One amount: `low` and `high` differ only in a range; percentages are 0 to 100, money is in whole units.
 
-    `currency` is None where the text names none; `text[start:end]` is how it was written. A negative amount is
-    below 0. `period` is the time it is paid for ("$20K per month"), `times` how often, where the text says so.
-    `change` marks what is not an amount of its own: "+$20K", or the first of "from $200K to $300K".
+    `currency` is a symbol ("$", "€", "CA$"), None where the text names none; `text[start:end]` is how it was
+    written. A negative amount is below 0. `period` is the time it is paid for ("$20K per month"), `times` how often,
+    where the text says so. `change` marks what is not an amount of its own: "+$20K", the first of "$200K → $300K".
+    `bare` marks a number without currency, magnitude or grouping, `unknown` one that cannot be read.
     """
 
     low: float
@@ -114,23 +88,38 @@ def find_amounts(text: str) -> tuple[Amount, ...]:
     A number without currency counts as money when it has a magnitude or thousands separators ("300K",
     "1,200,000") and no counted thing follows it ("2 million shoppers").
     """
+    return tuple(each for each in find_figures(text) if each.kind in ("money", "percent"))
+
+
+def find_figures(text: str) -> tuple[Amount, ...]:
+    """The same with plain numbers (kind "number") and numbers that cannot be read (kind "unknown")."""
+    return _find(text, load_words())
+
+
+@lru_cache(maxsize=512)
+def _find(text: str, words: Words) -> tuple[Amount, ...]:
     found: list[Amount] = []
     scale: list[float] = []  # the magnitude each found amount was written with, 1 for none
-    for match in _AMOUNT.finditer(text):
-        # in "€1.2-1.5 m" the first amount says that the second is money too
+    for match in _amount(words).finditer(text):
         follows = bool(
             found and found[-1].currency and _RANGE_GAP.fullmatch(text, found[-1].end, match.start())
         )
-        amount, magnitude = _read(match, text, follows)
+        amount, magnitude = _read(match, text, follows, words)
+        if found and found[-1].kind in ("money", "number") and amount.kind == "money":
+            if _ARROW.fullmatch(text, found[-1].end, amount.start):
+                found[-1] = replace(found[-1], change=True)
         if found and _is_range(found[-1], amount, text):
-            if _CHANGES.search(text, max(0, found[-1].start - 60), found[-1].start):
+            if _CHANGES.search(text, max(0, found[-1].start - 60), found[-1].start) or (
+                found[-1].low > amount.high
+                and _FROM.search(text, max(0, found[-1].start - 6), found[-1].start)
+            ):
                 found[-1] = replace(found[-1], change=True)
             else:
                 found[-1], scale[-1] = _join(found[-1], scale[-1], amount, magnitude), magnitude
                 continue
         found.append(amount)
         scale.append(magnitude)
-    return tuple(_signed(amount, text) for amount in found if amount.kind != "number")
+    return tuple(_signed(amount, text) for amount in found)
 
 
 def format_money(value: float, currency: str | None = "$") -> str:
@@ -144,44 +133,160 @@ def format_money(value: float, currency: str | None = "$") -> str:
     return f"{sign}{cents // 100:,}" + (f".{cents % 100:02d}" if cents % 100 else "")
 
 
-def _read(match: re.Match[str], text: str, follows: bool) -> tuple[Amount, float]:
+def symbol_of(currency: str) -> str | None:
+    """The symbol that stands for a code, symbol or word ("usd", "US$" and "dollars" are "$"); None for others."""
+    return _currencies(load_words()).get(currency.strip().lower())
+
+
+@lru_cache(maxsize=4)
+def _currencies(words: Words) -> dict[str, str]:
+    """What is written, in lower case → the symbol used here."""
+    from babel import Locale
+
+    symbols = {
+        code: "FCFA" if "FCFA" in symbol.replace("\u202f", "") else symbol
+        for code, symbol in Locale("en").currency_symbols.items()
+    }
+    no_codes = words.terms("no_codes")
+    from babel.numbers import list_currencies
+
+    found = {
+        code.lower(): symbols.get(code, code)
+        for code in list_currencies()
+        if code.lower() not in no_codes and len(code) == 3
+    }
+    found |= {symbol.lower(): symbol for symbol in symbols.values() if symbol != "¤" and not symbol.isalpha()}
+    found |= {said.lower(): symbols.get(code, code) for said, code in words.meanings("currencies").items()}
+    return found
+
+
+@lru_cache(maxsize=4)
+def _magnitudes(words: Words) -> dict[str, float]:
+    return {said: float(value) for said, value in words.meanings("magnitudes").items()}
+
+
+@lru_cache(maxsize=4)
+def _amount(words: Words) -> re.Pattern[str]:
+    def either(written: list[str], escape: bool = True) -> str:
+        return "|".join(re.escape(w) if escape else w for w in sorted(written, key=len, reverse=True))
+
+    names = list(_currencies(words))
+    codes = [name.upper() for name in names if len(name) == 3 and name.isalpha() and name.isascii()]
+    signs = [name for name in names if not name.isalpha() or not name.isascii()]
+    bare_words = [name for name in names if name.isalpha() and name.isascii() and name.upper() not in codes]
+    prefixes = [name for name in bare_words if len(name) <= 3]  # Rs 500, kr 500, RM 500
+    before = (
+        rf"(?:{either([s for s in signs if not s[0].isalpha()])}"
+        rf"|(?<!\w)(?:{either([s for s in signs if s[0].isalpha()])})"
+        rf"|(?-i:(?<![A-Za-z])(?:T|k|M|Mio\. ?)?(?:{either(codes)})(?![a-z]))|(?<!\w)(?:{either(prefixes)})(?=[ .]?\d))"
+    )
+    after = (
+        rf"(?:{either([s for s in signs if not s[0].isalnum()])})(?![\d.])"
+        rf"|(?:{either([s for s in signs if s[0].isalpha()])})(?!\w)"
+        rf"|(?-i:(?:{either(codes)}))(?![a-z])|(?:{either(bare_words)})(?!\w)"
+    )
+    sizes = either([m for m in _magnitudes(words) if m.isascii()])
+    others = either([m for m in _magnitudes(words) if not m.isascii()])
+    periods = either(list(words.meanings("periods")))
+    return re.compile(
+        rf"(?:(?=[^\n]{{0,9}}?[\d½¼¾⅓⅔])"
+        rf"(?:(?P<before>{before})[ \u00a0\u202f]{{0,2}}(?P<minus>[-−]?)|(?<![\w.,]))"
+        rf"(?P<number>{NUMBER})"
+        rf"(?:(?P<gap>[ \u00a0\u202f-]?)(?P<magnitude>(?:{sizes})(?![^\W\d_])(?!\d)|(?:{others})|"
+        rf"(?:k|mm?|bn?)(?=(?-i:{either(codes)})(?!\w)|€|£|\$(?!\d)))(?:\.(?=[ \u00a0]?[$€£]))?)?"
+        rf"|(?<!\w)(?P<worded>{WORDED})(?=[ -](?:percent|per[ ]cent|prozent|dollars?|euros?|pounds|rupees|francs|yen|"
+        rf"pesos|reais|US[ ]dollars|(?-i:USD|EUR|GBP|CHF|CAD|AUD|INR))(?!\w))"
+        rf"|(?<!\w)(?P<big>(?:{WORDED}))(?<=thousand|.million)(?=\s(?:for|to|into|on|goes|and|is)(?!\w)|[.,;)\n]|$)"
+        rf"|(?<!\w)(?P<fraction>{FRACTION}))"
+        rf"(?:[ \u00a0\u202f]{{0,2}}-?(?P<after>[%％]|(?:percent|per[ ]cent|prozent|pct|pour[ ]cent|por[ ]ciento|por[ ]cento)(?!\w)|{after}))?"
+        rf"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par|por|je|le)[ ])(?P<period>{periods})(?!\w)"
+        rf"|[ \u00a0](?P<period2>daily|weekly|monthly|quarterly|annually|yearly|monatlich|mensuels?|mensuales|mensais)(?!\w))?"
+        rf"(?:(?<=[a-z])[ ](?:for|over|x|×)[ ](?P<times>{COUNT})[ ](?:day|week|month|quarter|year)s?(?!\w))?",
+        re.IGNORECASE,
+    )
+
+
+def _read(match: re.Match[str], text: str, follows: bool, words: Words) -> tuple[Amount, float]:
     after = (match["after"] or "").lower()
     letter = (match["magnitude"] or "").lower()
-    percent = bool(match["fraction"]) or after in ("%", "percent", "per cent", "prozent", "pct")
+    before = (match["before"] or "").lower()
+    percent = bool(match["fraction"]) or after in _PERCENT
+    worded = match["worded"] or match["big"]
+    value: float | None
     if match["fraction"]:
         value, grouped = read_fraction(match["fraction"]), False
-    elif match["worded"]:
-        value, grouped = read_worded(match["worded"]), False
+    elif worded:
+        value, grouped = read_worded(worded), True
     else:
         value, grouped = read_number(match["number"], decimal=percent or bool(letter))
-    currency = _CURRENCIES.get((match["before"] or "").lower()) or _CURRENCIES.get(after.removeprefix("us "))
+    currency = _currency(before, words) or _currency(after, words)
+    size, prefixed = _scale(letter, before, currency, match["number"] or "", words)
     kind: Kind = "number"
     end = match.end()
+    tail = text[end : end + 1]
     if percent:
-        kind, currency = "percent", None
+        kind, currency = ("number", None) if _POINTS.match(text, end) else ("percent", None)
     elif currency:
         kind = "money"
-    elif grouped and not letter and re.search(r"[ '’\u00a0\u202f]", match["number"]):
+    elif grouped and not letter and match["number"] and re.search(r"[ \u00a0\u202f]", match["number"]):
         kind = "number"  # "2 500" without a currency may be two numbers
-    elif (
-        (grouped or letter)
-        and _PLAIN.match(text, match.end())
-        and not _COUNTED_LATER.match(text, match.end())
-    ):
+    elif (grouped or letter) and _PLAIN.match(text, end) and not _COUNTED_LATER.match(text, end):
         # "5 m" may be metres and "4-b" a label: without a currency a lone letter must be plain
-        lone = not follows and len(letter) == 1 and (bool(match["gap"]) or match["magnitude"] in "mb")
+        lone = (
+            not follows
+            and len(letter) == 1
+            and letter.isascii()
+            and (bool(match["gap"]) or match["magnitude"] in "mb")
+        )
+        lone = lone or (letter in ("mi", "md", "mm", "mil", "cr", "lac", "mill") and bool(match["gap"]))
         kind = "number" if lone else "money"
     if kind == "number":
-        letter, end = "", match.end("number") if match["number"] else match.end("worded")
-    magnitude = 1.0 if kind == "percent" else MAGNITUDES.get(letter, 1.0)
-    value = min(value * magnitude, 1e18)
+        letter, size = (
+            ("", 1.0) if not grouped and not (letter and value and not match["gap"]) else (letter, size)
+        )
+        if not size or size == 1.0:
+            end = match.end("number") if match["number"] else match.end("worded")
+        end = max(end, match.start() + 1)
+    if kind == "money" and (value is None or (tail.isalnum() and tail.isascii() and currency)):
+        kind = "unknown"
+    elif value is None:
+        kind, value = "number", float("nan")
+    amount = min((value or 0.0) * (1.0 if kind == "percent" else size), 1e18)
+    if amount != amount:
+        kind, amount = "unknown", 0.0
     if match["minus"]:
-        value = -value
+        amount = -amount
     name = match["period"] or match["period2"]
-    period = _PERIODS[name.lower()] if name and kind != "number" else None
+    period = _period(name, words) if name and kind in ("money", "percent") else None
     times = match["times"] if period else None
-    count = None if times is None else float(times) if times.isdecimal() else max(1.0, read_worded(times))
-    return Amount(value, value, kind, currency, match.start(), end, period, count), magnitude
+    count = None if times is None else max(1.0, read_worded(times) or 1.0)
+    return Amount(
+        amount, amount, kind, currency, match.start(), end, period, count
+    ), size if not prefixed else 1.0
+
+
+def _currency(written: str, words: Words) -> str | None:
+    known = _currencies(words)
+    if written in known:
+        return known[written]
+    bare = re.sub(r"^(?:t|k|m|mio\. ?)", "", written)
+    return known.get(bare)
+
+
+def _scale(letter: str, before: str, currency: str | None, number: str, words: Words) -> tuple[float, bool]:
+    """The factor of a magnitude, and whether it stood before the number: "TEUR 500", "kEUR 500"."""
+    if before and before not in _currencies(words):
+        return (1e6 if before.startswith("m") else 1e3), True
+    if letter == "mil":  # thousand in Spanish and Portuguese, million in American slang
+        return (1e6 if currency == "$" and ("." in number or len(number) < 2) else 1e3), False
+    return _magnitudes(words).get(letter, 1.0), False
+
+
+def _period(name: str, words: Words) -> Period | None:
+    found = words.meanings("periods").get(name.lower()) or {
+        "monatlich": "month", "mensuel": "month", "mensuels": "month", "mensuales": "month", "mensais": "month",
+    }.get(name.lower())  # fmt: skip
+    return found if found in DAYS else None  # type: ignore[return-value]
 
 
 def _signed(amount: Amount, text: str) -> Amount:
@@ -190,18 +295,26 @@ def _signed(amount: Amount, text: str) -> Amount:
     before = text[amount.start - 2 : amount.start - 1] if amount.start > 1 else "\n"
     if amount.low < 0:
         return replace(amount, change=True)
-    if sign == "+" or (sign in ("-", "−") and before in "( \t\n["):
-        factor = -1 if sign != "+" else 1
+    if sign in ("+", "±", "Δ") or (sign in ("-", "−") and before in "( \t\n[|"):
+        if amount.kind == "number":
+            return amount
+        factor = 1 if sign != "-" and sign != "−" else -1
         low, high = sorted((factor * amount.low, factor * amount.high))
         return replace(amount, low=low, high=high, start=amount.start - 1, change=True)
     return amount
 
 
 def _is_range(first: Amount, second: Amount, text: str) -> bool:
+    if first.kind in ("unknown",) or second.kind == "unknown":
+        return False
     if first.kind == "percent" and second.kind != "percent":
         return False
     gap = _RANGE_GAP.fullmatch(text, first.end, second.start) if second.start - first.end <= 7 else None
     if gap is None or first.low != first.high or first.change:
+        return False
+    if gap[0].strip().lower() in ("à", "a") and not first.kind == second.kind == "money":
+        return False
+    if gap[0].strip().lower() == "a" and first.low >= second.low:
         return False
     if "and" in gap[0].lower() and not text[max(0, first.start - 8) : first.start].lower().endswith(
         "between "
@@ -211,7 +324,10 @@ def _is_range(first: Amount, second: Amount, text: str) -> bool:
         return False
     if first.low > second.high and first.currency and second.currency:
         return False  # "from $660K to $330K" names two amounts
-    return second.kind != "number" or first.kind == "money"
+    spaced = gap[0] != gap[0].strip() and gap[0].strip() == "-"
+    if spaced and second.kind == "number":
+        return False  # "CVS $300K - 25 stores"
+    return second.kind != "number" or (first.kind == "money" and first.low < 1000)
 
 
 def _join(first: Amount, first_scale: float, second: Amount, scale: float) -> Amount:

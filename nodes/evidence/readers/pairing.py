@@ -1,51 +1,48 @@
-"""Pairs names and amounts clause by clause, as a reader does: what stands together belongs together."""
+"""Pairs names and amounts in prose, clause by clause, as a reader does: what stands together belongs together."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rlhf.nodes.evidence.readers.amounts import Amount
+from rlhf.nodes.evidence.readers.document import Clause, Document
 from rlhf.nodes.evidence.readers.facts import Facts
+from rlhf.nodes.evidence.readers.readings import Beside, BesideKind
 from rlhf.nodes.evidence.readers.retailers import Mention
+from rlhf.prompts.words import load_words, lowered
 
 MAX_IN_CLAUSE: Final = 60  # no honest sentence holds more; pairing compares each name with each amount
 NEXT_TO: Final = 4  # characters that may stand between a name and an amount that touch
 NEAR: Final = 25  # and between a name and an amount where there are fewer amounts than names
 
 _LINK: Final = re.compile(
-    r"\W{0,3}(?:\d{1,3}\s?%\W{0,3})?(?:of (?:the|our|this) (?:total )?(?:budget|money|spend|pot)? ?)?"
-    r"(?:goes |go |should go |will go |going |is |are |set aside |reserved |(?:of it )?)?"
-    r"(?:to|for|on|at|in|into|towards?|with|via|through)\s(?:the\s)?\W{0,4}",
+    r"\W{0,3}(?:\(?\d{1,3}(?:[.,]\d)?\s?%\)?\W{0,3})?(?:of (?:the|our|this) (?:total )?(?:budget|money|spend|pot)? ?)?"
+    r"(?:goes |go |should go |will go |going |flows? |gehen |geht |fließen |va |vont |van |irá |vai |vão |is |are |set aside |reserved |(?:of it )?)?"
+    r"(?:to|for|on|at|in|into|towards?|with|via|through|behind|against|an|für|auf|bei|zu|in den|à|chez|pour|sur|a|para|en|em|no|na|ao|à)\s"
+    r"(?:the\s|le\s|la\s|el\s|o\s)?\W{0,4}",
     re.IGNORECASE,
 )
-_CLAUSE_END: Final = re.compile(r"\n+|(?<=[.;!?])\s+")
-TOTAL: Final = re.compile(r"\W{0,6}(?:total|sum|overall|remaining|remainder|grand)(?!\w)", re.IGNORECASE)
 _EACH: Final = re.compile(
-    r"(?<!\w)(?P<each>each|apiece)(?!\w)|(?<!\w)(?P<evenly>evenly|equally|half and half|"
-    r"between them)(?!\w)",
+    r"(?<!\w)(?P<each>each|apiece|jeweils|je|chacun|chacune|cada uno|cada um)(?!\w)|(?<!\w)(?P<evenly>evenly|equally|half and half|"
+    r"between them|fifty-fifty)(?!\w)",
     re.IGNORECASE,
 )
-_AND: Final = re.compile(r"\s?(?:,|&|,? and|/)\s", re.IGNORECASE)
-_ITEM: Final = re.compile(r"\s{0,8}(?:[-*•–+]|\d{1,2}[.)])\s|\s{2,8}\S")
-_OWN_AMOUNT: Final = re.compile(r"\W{0,8}(?:amount|budget|spend|total|allocation)(?!\w)", re.IGNORECASE)
-_BUDGET_NEAR: Final = re.compile(r"(?<!\w)(?:budget|total|overall|to spend|available)(?!\w)", re.IGNORECASE)
-_KEPT: Final = (
-    r"(?:reserves?|contingency|buffer|hold-?back|held back|tests?|testing|experiments?|measurement|analytics|"
-    r"research|"
-    r"agency|fees?|production|creative|creatives|content|learning|unallocated|kept back|flex(?:ible)?|"
-    r"retargeting|"
-    r"brand lift|opportunity)"
-)
-_KEPT_BEFORE: Final = re.compile(
-    rf"\W{{0,8}}(?:(?:a|the|our|small|for|and|plus|keep|hold|"
-    rf"[A-Z]\w+) ){{0,3}}{_KEPT}(?!\w)[^.\n$€£]{{0,40}}$",
+_AND: Final = re.compile(r"\s?(?:,|&|,? and|/|\+|und|et|y|e)\s|/|\+", re.IGNORECASE)
+_TOGETHER: Final = re.compile(
+    r"(?<!\w)(?:together|combined|jointly|between them|in total|share|shares|split|zusammen|gemeinsam|ensemble|juntos|juntas|en conjunto)(?!\w)",
     re.IGNORECASE,
 )
-_KEPT_AFTER: Final = re.compile(
-    rf"\W{{0,3}}(?:(?:as|in|for|is|stays|goes|to|into|a|an|the|our|kept|held|set|aside|small|"
-    rf"central) ){{0,5}}{_KEPT}(?!\w)",
+_OWN_AMOUNT: Final = re.compile(
+    r"\W{0,8}(?:amount|budget|spend|total|allocation|investment|betrag|montant|importe|presupuesto|valor|verba)(?!\w)",
     re.IGNORECASE,
+)
+_BUDGET_NEAR: Final = re.compile(
+    r"(?<!\w)(?:budget|total|overall|to spend|available|pot|gesamt|presupuesto|orçamento)(?!\w)",
+    re.IGNORECASE,
+)
+_APART: Final = re.compile(
+    r"(?<!\w)(?:keep|kept|hold|leave|leaves|leaving|plus|with|and|remaining|rest|behalten|und|reste|queda|sobra)(?!\w)[^.;()]{0,30}$"
 )
 
 
@@ -58,77 +55,124 @@ class Taken:
     parts: bool = False
     """Whether the amount is the sum of the list items below the name."""
     share: Amount | None = None
-
-
-def clauses(
-    response: str, mentions: Sequence[Mention], amounts: Sequence[Amount]
-) -> Iterator[tuple[int, list[Mention], list[Amount]]]:
-    """Each line or sentence that holds a mention or an amount: its start, and what it holds."""
-    inside = {place for amount in amounts for place in range(amount.start, amount.end)}  # "1,2 Mio. €"
-    ends = [match.end() for match in _CLAUSE_END.finditer(response) if match.start() not in inside]
-    start, next_mention, next_amount = 0, 0, 0
-    for end in [*ends, len(response) + 1]:
-        first_mention, first_amount = next_mention, next_amount
-        while next_mention < len(mentions) and mentions[next_mention].start < end:
-            next_mention += 1
-        while next_amount < len(amounts) and amounts[next_amount].start < end:
-            next_amount += 1
-        if next_mention > first_mention or next_amount > first_amount:
-            named = list(mentions[first_mention : min(next_mention, first_mention + MAX_IN_CLAUSE)])
-            yield start, named, list(amounts[first_amount : min(next_amount, first_amount + MAX_IN_CLAUSE)])
-        start = end
+    later: list[Amount] = field(default_factory=list)
+    """Amounts that stand with later mentions of the name."""
 
 
 class Reader:
     """The split as read so far, clause by clause."""
 
-    def __init__(self, response: str, facts: Facts) -> None:
-        self.response = response
+    def __init__(self, document: Document, facts: Facts) -> None:
+        self.response = document.text
+        self.low = lowered(document.text)
+        self.document = document
         self.facts = facts
         self.taken: dict[str, Taken] = {}  # with the mention that has the amount, or else the first
-        self.kept: list[Amount] = []
+        self.beside: list[Beside] = []
+        self.groups: list[tuple[tuple[str, ...], Amount]] = []
+        self.free: list[Amount] = []
         self._heading: Mention | None = None  # the one retailer of the last clause with names
+        self._unit = -1
+        self._words = load_words()
+        self._kept_before = self._words.pattern("reserves", "fees", "other_lines")
 
-    def read_clause(self, start: int, mentions: Sequence[Mention], found: Sequence[Amount]) -> None:
+    def read_clause(self, clause: Clause, mentions: Sequence[Mention], found: Sequence[Amount]) -> None:
         for mention in mentions:
             self.taken.setdefault(mention.name, Taken(mention))
+        unit = self.document.units[clause.unit]
+        new_unit = clause.unit != self._unit
+        self._unit = clause.unit
+        if new_unit and not mentions and self._heading is not None and not self._stands_under(clause.unit):
+            self._heading = None
         amounts = [amount for amount in found if not self._echoes_budget(amount, mentions, found)]
-        kept = [amount for amount in amounts if self._is_kept(amount, start, mentions)]
-        self.kept += kept[:1]
-        amounts = [amount for amount in amounts if amount not in kept]
+        kept = [
+            (amount, kind, label)
+            for amount in amounts
+            if (kept := self._kept(amount, clause, mentions))
+            for kind, label in [kept]
+        ]
+        for amount, kind, label in kept[:2]:
+            self._put_beside(amount, kind, label)
+        amounts = [amount for amount in amounts if amount not in [each for each, _, _ in kept]]
         if not mentions:
-            if self._heading and not kept and not TOTAL.match(self.response, start):
-                self._add_below(self._heading, amounts, start)
+            if self._heading and not kept and not self._is_total_line(clause.start):
+                self._add_below(self._heading, amounts, unit.start, unit.kind == "item")
+            else:
+                self.free += [a for a in amounts if a.kind == "money"]
             return
         names = {mention.name for mention in mentions}
         self._heading = mentions[-1] if len(names) == 1 else None
+        before = {name: self.taken[name].amount for name in names}
         self._pair(mentions, self._share_out(mentions, amounts))
+        used = [t.amount for t in self.taken.values()]
+        for amount in amounts:
+            if amount not in used and amount.kind == "money" and not any(amount is g for _, g in self.groups):
+                owner = next((m.name for m in reversed(mentions) if m.end <= amount.start), None)
+                if owner is not None and before.get(owner) is not None:
+                    self.taken[owner].later.append(amount)
+                else:
+                    self.free.append(amount)
 
-    def _add_below(self, heading: Mention, amounts: Sequence[Amount], start: int) -> None:
+    def _stands_under(self, unit: int) -> bool:
+        """Whether the unit is below the line that named a retailer: its item, its heading, or the next lines of it."""
+        heading = self._heading
+        assert heading is not None
+        above = list(self.document.heads(unit))
+        if any(each.start <= heading.start < each.end for each in above):
+            return True
+        owner = self.document.unit_at(heading.start)
+        if owner is None:
+            return True
+        own, here = self.document.units[owner], self.document.units[unit]
+        if own.kind == "heading":
+            return False
+        return (own.kind == here.kind == "paragraph" and unit - owner <= 2) or (
+            own.kind == "paragraph" and here.kind == "item"
+        )
+
+    def _is_total_line(self, start: int) -> bool:
+        match = self._words.after("totals").match(self.low, start)
+        return match is not None
+
+    def _put_beside(self, amount: Amount, kind: BesideKind, label: str) -> None:
+        value = amount.over(self.facts.days) if amount.kind == "money" else None
+        if value is None:
+            if self.facts.budget is None:
+                return
+            value = self.facts.budget * amount.value / 100
+        if any(
+            near.kind == kind and abs(near.value - value) < 1 and near.label == label for near in self.beside
+        ):
+            return  # told a second time
+        self.beside.append(Beside(label, kind, value, amount.start, amount.end, amount.kind == "percent"))
+
+    def _add_below(self, heading: Mention, amounts: Sequence[Amount], start: int, item: bool) -> None:
         """An amount on a line below a name is the name's; those of several list items are added up."""
-        item = _ITEM.match(self.response, start)
-        a_part = item is not None and not _OWN_AMOUNT.match(self.response, start)
+        a_part = item and not _OWN_AMOUNT.match(self.response, start)
         taken = self.taken[heading.name]
         if self._assign(heading, amounts):
             self.taken[heading.name].parts = a_part
         elif a_part and taken.parts and taken.amount and amounts and amounts[0].kind == taken.amount.kind:
             sums = taken.amount.low + amounts[0].low, taken.amount.high + amounts[0].high
             taken.amount = replace(taken.amount, low=sums[0], high=sums[1], end=amounts[0].end)
+        elif amounts and amounts[0].kind == "money":
+            taken.later += [a for a in amounts if a.kind == "money"]
 
     def _share_out(self, mentions: Sequence[Mention], amounts: list[Amount]) -> list[Amount]:
-        """Read "A and B get $300K each" and "A and B share $600K evenly"; returns the amounts that are left."""
+        """Read "A and B get $300K each", "A and B share $600K evenly" and "A and B together $1.2M"."""
         if not mentions or not amounts:
             return amounts
         free = list(amounts)
-        for match in _EACH.finditer(
-            self.response, mentions[0].start, max(amounts[-1].end, mentions[-1].end) + 20
-        ):
+        until = max(amounts[-1].end, mentions[-1].end) + 20
+        for match in _EACH.finditer(self.response, mentions[0].start, until):
             close = [a for a in free if 0 <= match.start() - a.end <= 4 or 0 <= a.start - match.end() <= 20]
             if match["evenly"]:
                 close = [a for a in free if 0 <= match.start() - a.end <= 12]
             if not close:
                 continue
             group = self._group_before(mentions, min(close[-1].start, match.start()))
+            if len(group) < 2:
+                group = self._group_after(mentions, max(close[-1].end, match.end()))
             if len(group) > 1:
                 amount = close[-1]
                 count = len(group) if match["evenly"] else 1
@@ -136,6 +180,18 @@ class Reader:
                 for mention in group:
                     self._assign(mention, [part])
                 free.remove(amount)
+        for match in _TOGETHER.finditer(self.response, mentions[0].start, until):
+            close = [
+                a
+                for a in free
+                if a.kind == "money"
+                and (0 <= match.start() - a.end <= 14 or 0 <= a.start - match.end() <= 24)
+            ]
+            group = self._group_before(mentions, min(close[-1].start, match.start())) if close else []
+            names = tuple(dict.fromkeys(mention.name for mention in group))
+            if len(names) > 1 and all(self.taken[name].amount is None for name in names):
+                self.groups.append((names, close[-1]))
+                free.remove(close[-1])
         return free
 
     def _group_before(self, mentions: Sequence[Mention], place: int) -> list[Mention]:
@@ -143,6 +199,17 @@ class Reader:
         group: list[Mention] = []
         for mention in reversed([mention for mention in mentions if mention.end <= place]):
             if group and not _AND.fullmatch(self.response, mention.end, group[-1].start):
+                break
+            group.append(mention)
+        return group
+
+    def _group_after(self, mentions: Sequence[Mention], place: int) -> list[Mention]:
+        """The first names after `place` that stand in one list: "$300K each to A, B and C"."""
+        group: list[Mention] = []
+        for mention in [mention for mention in mentions if mention.start >= place]:
+            if group and not _AND.fullmatch(self.response, group[-1].end, mention.start):
+                break
+            if not group and mention.start - place > 12:
                 break
             group.append(mention)
         return group
@@ -158,7 +225,7 @@ class Reader:
         for mention in mentions:
             near = [amount for amount in free if 0 < mention.start - amount.end < 60]
             if near and _LINK.fullmatch(self.response, near[-1].end, mention.start):
-                self._assign(mention, near[-1:])
+                self._assign(mention, [near[-1], *self._beside_it(near[-1], free)])
                 free.remove(near[-1])
         for index, mention in enumerate(mentions):
             until = mentions[index + 1].start if index + 1 < len(mentions) else len(self.response)
@@ -172,6 +239,9 @@ class Reader:
             own = [amount for amount in free if 0 <= mention.start - amount.end <= NEXT_TO]
             if self._assign(mention, own):
                 free.remove(own[0])
+
+    def _beside_it(self, amount: Amount, free: Sequence[Amount]) -> list[Amount]:
+        return [a for a in free if a.kind == "percent" and amount.kind == "money" and self._beside(amount, a)]
 
     def _touching(self, mention: Mention, amounts: Sequence[Amount]) -> list[Amount]:
         """The amount with nothing but a space between it and the name that follows."""
@@ -190,7 +260,9 @@ class Reader:
         beside = next(
             (share for share in shares if chosen.kind == "money" and self._beside(chosen, share)), None
         )
-        self.taken[mention.name] = Taken(mention, chosen, share=beside)
+        self.taken[mention.name] = Taken(
+            mention, chosen, share=beside, later=[a for a in money if a is not chosen]
+        )
         return True
 
     def _beside(self, amount: Amount, share: Amount) -> bool:
@@ -198,26 +270,48 @@ class Reader:
         first, last = sorted((amount, share), key=lambda each: each.start)
         between = self.response[first.end : last.start].lower()
         left = re.sub(
-            r"(?<!\w)(?:or|is|i\.e\.|that is|equals|about|of the (?:total )?budget|of budget)(?!\w)",
+            r"(?<!\w)(?:or|is|i\.e\.|that is|equals|about|of the (?:total )?(?:budget|plan)|of budget|also|soit|das sind|ou|o|"
+            r"des budgets|vom budget|du budget|del presupuesto|do orçamento|share)(?!\w)",
             "",
             between,
         )
-        return len(between) <= 25 and not re.search(r"\w", left)
+        return len(between) <= 30 and not re.search(r"\w", left)
 
-    def _is_kept(self, amount: Amount, start: int, mentions: Sequence[Mention]) -> bool:
-        """Whether the amount is set aside for something other than a retailer: a reserve, a test, a fee."""
-        since = max([start, *(mention.end for mention in mentions if mention.end <= amount.start)])
-        own_line = since == start and _KEPT_BEFORE.match(self.response, start, amount.start)
-        after = _KEPT_AFTER.match(self.response, amount.end)
-        if after and any(amount.end <= mention.start < after.end() + 12 for mention in mentions):
-            return False
-        # "Costco: $200K, $50K for tests" is a part of Costco's; "Costco $200K and we keep $50K as a reserve" is not
-        apart = since == start or re.search(
-            r"(?<!\w)(?:keep|hold|leave|leaving|plus|with|and|remaining|rest)(?!\w)[^.;()]{0,20}$",
-            self.response[since : amount.start],
-            re.IGNORECASE,
+    def _kept(
+        self, amount: Amount, clause: Clause, mentions: Sequence[Mention]
+    ) -> tuple[BesideKind, str] | None:
+        """What the amount is set aside for where that is no retailer: a reserve, a fee, a test."""
+        since = max([clause.start, *(mention.end for mention in mentions if mention.end <= amount.start)])
+        before = self.low[since : amount.start]
+        if since == clause.start and len(before) <= 80:
+            match = self._kept_before.search(before)
+            if match and not re.search(r"(?<!\w)(?:to|for|into)\s*$", before[: match.start()][-6:] + " "):
+                ahead = [m for m in mentions if 0 <= m.start - amount.end < 40]
+                if not (ahead and _LINK.fullmatch(self.response, amount.end, ahead[0].start)):
+                    if len(before.split()) <= 9:
+                        return self._kind(match[0]), match[0]
+        stop = min([clause.end, amount.end + 70, *(m.start for m in mentions if m.start >= amount.end)])
+        after = self.low[amount.end : stop]
+        match = re.match(
+            r"\W{0,4}(?:%|(?:as|in|for|is|stays?|goes|go|to|into|a|an|the|our|my|kept|held|hold|set|aside|small|central|of it|on|"
+            r"remains?|left|back|als|für|in|eine?|comme|pour|en|como|para|de|reste|bleiben|bleibt|quedan?|fica|ficam|we|i|is|it|"
+            r"unspent|reserved|\d+ ?%|of|budget)\W{1,3}){0,6}",
+            after,
         )
-        return bool(own_line or (after and apart))
+        assert match is not None
+        kept = self._kept_before.match(after, match.end())
+        if kept is None:
+            return None
+        if any(m.start - amount.end <= kept.end() + 12 and m.start >= amount.end for m in mentions):
+            if self._kind(kept[0]) != "reserve":
+                return None
+        apart = since == clause.start or _APART.search(before)
+        return (self._kind(kept[0]), kept[0]) if apart else None
+
+    def _kind(self, label: str) -> BesideKind:
+        if self._words.pattern("reserves").match(label):
+            return "reserve"
+        return "fee" if self._words.pattern("fees").match(label) else "other"
 
     def _is_budget(self, amount: Amount) -> bool:
         budget = self.facts.budget
@@ -233,4 +327,4 @@ class Reader:
             return True
         before = self.response[max(0, amount.start - 12) : amount.start].lower()
         around = self.response[max(0, amount.start - 25) : amount.end + 25]
-        return "of " in before or bool(_BUDGET_NEAR.search(around))
+        return "of " in before or bool(_BUDGET_NEAR.search(around)) or not mentions

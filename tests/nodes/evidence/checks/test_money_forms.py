@@ -10,7 +10,7 @@ from rlhf.nodes.evidence import collect_evidence, collect_findings
 from rlhf.nodes.evidence.findings import finding
 from rlhf.nodes.evidence.readers.amounts import Amount, find_amounts, format_money
 from rlhf.nodes.evidence.readers.numbers import read_worded
-from rlhf.nodes.evidence.readers.unspent import is_aside
+from rlhf.nodes.evidence.readers.roles import role_of
 
 SIGNS = st.sampled_from(["$", "€", "£"])
 CODES = {"$": "USD", "€": "EUR", "£": "GBP"}
@@ -134,7 +134,7 @@ def test_a_dash_is_no_minus(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_only_describes_is_told_from_what_is_spent(text: str, aside: bool) -> None:
-    assert is_aside(_one(text), text) is aside
+    assert (role_of(_one(text), text, 0, len(text)) != "spend") is aside
 
 
 @given(st.integers(0, 99))
