@@ -4,23 +4,20 @@ import re
 from typing import Final
 
 from rlhf.nodes.evidence.findings import FindingKind
-from rlhf.nodes.evidence.readers.claims import FORBIDDEN, UNPROVEN, made_claims
+from rlhf.nodes.evidence.readers.claims import made_claims
 from rlhf.nodes.evidence.readers.terms import term_pattern
 from rlhf.nodes.evidence.results import Evidence, Grade
+from rlhf.prompts.words import load_words, lowered
 
 _DISCLOSED: Final = re.compile(
-    r"#(?:ad|advert|advertisement|sponsored|partner|gifted|paidpartnership|werbung|anzeige|pub)(?!\w)"
-    r"|^\W{0,4}(?:ad|advert|anzeige|werbung|publicité|publicidad)\s?[|:\-–—\])]"
-    r"|(?<!\w)(?:sponsored|advertisement|paid (?:partnership|promotion|post|ad)|paid for by|"
-    r"in partnership with|"
-    r"gifted by|affiliate links?|we (?:may )?earn a? ?commissions?|terms apply|t&cs apply|results (?:may|"
-    r"can) vary|"
-    r"individual results|see (?:label|site|store) for|use only as directed|"
-    r"these statements have not been evaluated|while supplies last|exclusions apply|disclosure:)(?!\w)",
+    r"#(?:ad|advert|advertisement|sponsored|partner|gifted|paidpartnership|werbung|anzeige|pub|publi|publicidad|"
+    r"publicidade|publicite|publicité|collaborationcommerciale|parceriapaga|partenariat|sponsorisé|kooperation)(?!\w)"
+    r"|^\W{0,4}(?:ad|advert|anzeige|werbung|publicité|publicidad|publicidade|publi)\s?[|:\-–—\])]",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEGATED: Final = re.compile(
-    r"(?:(?<!\w)(?:not|no|never|isn['’]t|wasn['’]t|without)(?:\s\w+){0,2}\s|un)$", re.IGNORECASE
+    r"(?:(?<!\w)(?:not|no|never|isn['’]t|wasn['’]t|without|nicht|keine?|pas|sans|sin|sem|não)(?:\s\w+){0,2}\s|un)$",
+    re.IGNORECASE,
 )
 
 
@@ -29,12 +26,16 @@ def no_forbidden_claims(evidence: Evidence) -> Grade:
 
     A claim that is denied or quoted as a fault does not count, nor one that the context requires.
     """
-    return _claims(evidence, "forbidden_claim", FORBIDDEN, 0.4, "Forbidden claim", "No forbidden claims.")
+    return _claims(
+        evidence, "forbidden_claim", "forbidden_claims", 0.4, "Forbidden claim", "No forbidden claims."
+    )
 
 
 def no_unproven_claims(evidence: Evidence) -> Grade:
     """1 without claims that need a proof ("clinically proven", "#1"), 0.5 with one, 0.25 with two."""
-    return _claims(evidence, "unproven_claim", UNPROVEN, 0.5, "Unproven claim", "No unproven claims.")
+    return _claims(
+        evidence, "unproven_claim", "unproven_claims", 0.5, "Unproven claim", "No unproven claims."
+    )
 
 
 def disclosure_present(evidence: Evidence) -> Grade:
@@ -50,7 +51,10 @@ def disclosure_present(evidence: Evidence) -> Grade:
         ]
         value = 1 - len(missing) / len(facts.disclosures)
         return Grade(value, findings[0].sentence if findings else "Disclosures are there.", findings)
-    for match in _DISCLOSED.finditer(evidence.response):
+    told = load_words().pattern("disclosures")
+    for match in (*_DISCLOSED.finditer(evidence.response), *told.finditer(lowered(evidence.response))):
+        if match[0] in ("ad", "advert", "gifted", "publi"):
+            continue
         if not _NEGATED.search(evidence.response, max(0, match.start() - 30), match.start()):
             return Grade(1.0, "A disclosure is there.")
     sentence = "The disclosure is missing."
@@ -61,14 +65,13 @@ def disclosure_present(evidence: Evidence) -> Grade:
     )
 
 
-def _claims(
-    evidence: Evidence, kind: FindingKind, claim: re.Pattern[str], left: float, fault: str, fine: str
-) -> Grade:
+def _claims(evidence: Evidence, kind: FindingKind, section: str, left: float, fault: str, fine: str) -> Grade:
     if not evidence.words:
         return Grade(0.0, "There is no text to check.")
     allowed = " ".join(evidence.facts.required_terms).lower()
-    made = list(made_claims(evidence.response, claim, allowed, evidence.prompt))
+    text = evidence.response
+    made = list(made_claims(evidence.document, section, allowed, evidence.prompt))
     if made:
-        findings = [evidence.found(kind, *match.span(), f"{fault}: {match[0]}.") for match in made]
+        findings = [evidence.found(kind, *place, f"{fault}: {text[slice(*place)]}.") for place in made]
         return Grade(left ** min(len(made), 9), findings[0].sentence, findings)
     return Grade(1.0, fine)

@@ -1,6 +1,7 @@
 """Checks on the limits of money: the budget, the caps, the currency."""
 
 import math
+import re
 from typing import Final
 
 from rlhf.nodes.evidence.checks.money import SMALLEST_SHARE, shown_money
@@ -9,8 +10,11 @@ from rlhf.nodes.evidence.readers.readings import ROUNDING
 from rlhf.nodes.evidence.readers.roles import role_of
 from rlhf.nodes.evidence.results import Evidence, Grade
 
-_SAME: Final = {"A$": "$", "C$": "$"}  # a plain $ may be any dollar
+_FAMILIES: Final = (("$", "SGD", "USD"), ("¥", "CN¥"), ("SEK", "NOK", "DKK", "ISK"))
 SURELY_MORE: Final = 3.0  # times the budget: beyond that an amount in another currency is above it too
+
+
+_US: Final = re.compile(r"us\$|usd|u\$s|us dollars", re.IGNORECASE)
 
 
 def nothing_above_budget(evidence: Evidence) -> Grade:
@@ -76,7 +80,8 @@ def currency_kept(evidence: Evidence) -> Grade:
     if wanted is None or not places:
         return Grade(None, "No currencies to compare.")
     for currency, start, end in places:
-        if not _fits(currency, wanted):
+        us = wanted != "$" and wanted.endswith("$") and _US.search(evidence.response[start:end])
+        if us or not _fits(currency, wanted):
             sentence = f"The budget is in {wanted}, not in {currency}."
             return Grade(0.0, sentence, [evidence.found("currency_mismatch", start, end, sentence)])
     return Grade(1.0, "The currency is the budget's.")
@@ -96,6 +101,11 @@ def _spent(evidence: Evidence) -> list[Amount]:
 
 
 def _fits(currency: str | None, wanted: str | None) -> bool:
-    return None in (currency, wanted) or _SAME.get(currency or "", currency) == _SAME.get(
-        wanted or "", wanted
-    )
+    """Whether both can be one currency: a plain $ may be any dollar, ¥ yen or yuan, kr any crown."""
+    if currency is None or wanted is None or currency == wanted:
+        return True
+    families = [
+        {each for each in (currency, wanted) if each in family or each.endswith(family[0])}
+        for family in _FAMILIES
+    ]
+    return any(len(both) == 2 for both in families) and (not {currency, wanted}.isdisjoint({"$", "¥", "SEK"}))

@@ -13,41 +13,15 @@ from rlhf.nodes.evidence.readers.obfuscation import (
     plain_text,
     shifted_text,
 )
-from rlhf.nodes.evidence.readers.text import ramp
+from rlhf.nodes.evidence.readers.stance import quoted_at
+from rlhf.nodes.evidence.readers.text import ramp, words
 from rlhf.nodes.evidence.results import Evidence, Grade
 from rlhf.prompts.neutralise import CONTROL_TOKEN
+from rlhf.prompts.words import load_words, lowered
 
-_DONE: Final = (
-    r"(?:help|assist|provide|answer|fulfil|fulfill|comply|complete|create|do (?:that|this|it|so)|process|"
-    r"generate|"
-    r"write|split|allocate|give|produce|respond|continue|share|make|draft|plan|review|access|discuss|engage)"
-)
-_REFUSAL: Final = re.compile(
-    r"(?<!\w)as an? (?:ai|artificial intelligence|language model|large language)(?!\w)"
-    r"|(?<!\w)i(?:['’]m| am) (?:very |so |really |terribly )?sorry,? but(?!\w)"
-    rf"|(?<!\w)i(?:['’]m| am)? ?(?:sorry,? i |afraid (?:that )?i )?(?:cannot|can ?not|can['’]t|won['’]t|"
-    rf"will not|won['’]t be able to|will not be able to|am unable to|"
-    rf"am not able to|unable to|not able to|not allowed to|(?:must|have to) (?:\w+ )?(?:decline|"
-    rf"refuse)(?: to)?)"
-    rf"(?: \w{{1,12}})? ?{_DONE}(?!\w)(?! (?:more|less|any more|better))"
-    r"|(?<!\w)i (?:must|have to) (?:\w+ )?(?:decline|refuse)(?!\w)|(?<!\w)i apologi[sz]e,? but(?!\w)"
-    r"|(?<!\w)i (?:don['’]t|do not) have (?:enough information|access|the (?:information|ability))(?!\w)"
-    r"|(?<!\w)i(?:['’]m| am) (?:just |only )?an? ai(?!\w)|(?<!\w)my apologies,? but(?!\w)|"
-    r"(?<!\w)i regret (?:that )?i(?!\w)"
-    r"|(?<!\w)inappropriate for me to(?!\w)|(?<!\w)beyond (?:what i can|my (?:ability|abilities|"
-    r"capabilities))(?!\w)"
-    r"|(?<!\w)lo siento,? pero|(?<!\w)no puedo (?:ayudar(?:te|le|los)?|responder|proporcionar)"
-    r"|(?<!\w)es tut mir leid,? (?:aber|ich kann|dabei)|(?<!\w)ich kann (?:\w+ ){0,4}nicht (?:helfen|"
-    r"beantworten|erstellen)"
-    r"|(?<!\w)(?:je suis )?désolée?,? (?:mais|je ne)|(?<!\w)je ne peux pas (?:répondre|vous aider|fournir|"
-    r"créer)"
-    r"|(?<!\w)mi dispiace,? ma|(?<!\w)non posso (?:aiutar|rispondere|fornire)"
-    r"|(?<!\w)(?:desculpe|sinto muito|lamento),? mas|(?<!\w)não posso (?:ajudar|responder|fornecer)"
-    r"|(?<!\w)het spijt me,? maar|(?<!\w)przykro mi,? ale|(?<!\w)извините,? но|я не могу (?:помочь|ответить|"
-    r"выполнить)"
-    r"|(?:很)?抱歉[，,]?.{0,6}(?:无法|不能)|对不起[，,]?.{0,6}(?:无法|不能)|申し訳(?:ありません|ございません)が"
-    r"|죄송하지만|도와드릴 수 없|عذرا|آسف",
-    re.IGNORECASE,
+_OTHER_REFUSALS: Final = re.compile(  # scripts without spaces between words
+    r"(?:很)?抱歉[，,]?.{0,6}(?:无法|不能)|对不起[，,]?.{0,6}(?:无法|不能)|申し訳(?:ありません|ございません)が"
+    r"|죄송하지만|도와드릴 수 없|عذرا|آسف"
 )
 _EMPTY_PHRASES: Final = re.compile(
     r"\W*(?:(?:sure|certainly|of course|absolutely|okay|ok|great question)\W{0,3})?"
@@ -60,13 +34,21 @@ _EMPTY_PHRASES: Final = re.compile(
 )
 _FILLER: Final = re.compile(r"lorem ipsum|dolor sit amet|\[(?:insert|your) [\w ]{1,30}here\]", re.IGNORECASE)
 _LEVEL_MARK: Final = re.compile(r"^\W{0,4}(?:level )?[0-5]\s?[=:)–-]\s?", re.IGNORECASE)
+_FIELD: Final = re.compile(r"\[[^\[\]\n]{2,40}\]|<(?=[a-z])[a-z _]{2,40}>|\{\{[^{}\n]{2,40}\}\}")
+MANY_FIELDS: Final = 4
 SHORT: Final = 80  # characters of an opening phrase
+FEW_WORDS: Final = 8
+_WRITTEN: Final = re.compile(
+    r"(?<!\w)(?:yaml|json|config\w*|xml|html|code|script|template|snippet|file|schema|prompt|log)(?!\w)"
+)
 ENOUGH_OF_AN_ANSWER: Final = 60  # words beside a refusal
 
 
 def no_chat_tokens(evidence: Evidence) -> Grade:
     """1 without leftover chat-control tokens, half with one, down to 0 with three."""
-    found = list(CONTROL_TOKEN.finditer(evidence.response))
+    found = [
+        each for each in CONTROL_TOKEN.finditer(evidence.response) if not _is_shown(evidence, *each.span())
+    ]
     if found:
         findings = [
             evidence.found("chat_token", *each.span(), f"Chat token: {each[0]}") for each in found[:MOST]
@@ -77,12 +59,20 @@ def no_chat_tokens(evidence: Evidence) -> Grade:
 
 def no_refusal(evidence: Evidence) -> Grade:
     """0 for a refusal, half if more than 60 words of answer stand beside it."""
-    match = _REFUSAL.search(evidence.response[:50_000])
-    if match is None:
+    low = lowered(evidence.response[:50_000])
+    known = load_words()
+    found = [
+        m.span()
+        for m in known.pattern("refusals").finditer(low)
+        if not known.after("no_refusals").match(low, m.end())
+    ]
+    found += [m.span() for m in _OTHER_REFUSALS.finditer(low)]
+    place = next((each for each in sorted(found) if not _is_quoted(evidence, *each)), None)
+    if place is None:
         return Grade(1.0, "Not a refusal.")
     value = 0.5 if len(evidence.words) > ENOUGH_OF_AN_ANSWER else 0.0
     sentence = "The response refuses."
-    return Grade(value, sentence, [evidence.found("refusal", *match.span(), sentence)])
+    return Grade(value, sentence, [evidence.found("refusal", *place, sentence)])
 
 
 def no_judge_injection(evidence: Evidence) -> Grade:
@@ -111,10 +101,30 @@ def no_hidden_text(evidence: Evidence) -> Grade:
 
 def not_placeholder(evidence: Evidence) -> Grade:
     """0 for an opening phrase without an answer, filler text, or the rubric's own words given as an answer."""
-    if not is_placeholder(evidence):
-        return Grade(1.0, "An answer of its own.")
-    sentence = "Words in the place of an answer."
-    return Grade(0.0, sentence, [evidence.found("placeholder", 0, len(evidence.response), sentence)])
+    if is_placeholder(evidence):
+        sentence = "Words in the place of an answer."
+        return Grade(0.0, sentence, [evidence.found("placeholder", 0, len(evidence.response), sentence)])
+    fields = [match for match in _FIELD.finditer(evidence.response[:50_000]) if _is_open(match, evidence)]
+    if fields:
+        sentence = f"A field is left open: {fields[0][0]}."
+        findings = [evidence.found("placeholder", *each.span(), sentence) for each in fields]
+        return Grade(0.6 if len(fields) < MANY_FIELDS else 0.0, sentence, findings)
+    return Grade(1.0, "An answer of its own.")
+
+
+def _is_open(match: re.Match[str], evidence: Evidence) -> bool:
+    inner = lowered(match[0].strip("[]<>{}() "))
+    if match[0] in evidence.prompt or "](" in evidence.response[match.start() : match.end() + 1]:
+        return False
+    found = load_words().pattern("placeholders").match(inner)
+    if found is None or found.end() < len(inner):
+        return False
+    return (
+        "tb" in inner
+        or "insert" in inner
+        or "here" in inner
+        or (inner.startswith(("todo", "xx", "fill", "placeholder", "add ")))
+    )
 
 
 def is_placeholder(evidence: Evidence) -> bool:
@@ -147,7 +157,10 @@ def _orders(evidence: Evidence) -> list[Finding]:
     return [
         evidence.found(kind, *span, sentence)
         for kind, pattern, sentence in kinds
-        for span in _one_a_sentence(pattern, evidence)
+        for span in [
+            *_one_a_sentence(pattern, evidence),
+            *(_orders_in_words(evidence) if kind == "judge_instruction" else []),
+        ]
     ]
 
 
@@ -156,8 +169,57 @@ def _one_a_sentence(pattern: re.Pattern[str], evidence: Evidence) -> list[tuple[
     starts = [sentence.start for sentence in evidence.sentences]
     places: dict[int, tuple[int, int]] = {}
     for match in pattern.finditer(evidence.response):
-        places.setdefault(bisect_right(starts, match.start()), match.span())
+        if not _is_shown(evidence, *match.span()) and not _is_described(evidence, *match.span()):
+            places.setdefault(bisect_right(starts, match.start()), match.span())
     return list(places.values())
+
+
+def _orders_in_words(evidence: Evidence) -> list[tuple[int, int]]:
+    low = lowered(evidence.response)
+    return [
+        match.span()
+        for match in load_words().pattern("judge_orders").finditer(low)
+        if not _is_shown(evidence, *match.span()) and not _is_described(evidence, *match.span())
+    ]
+
+
+def _is_quoted(evidence: Evidence, start: int, end: int) -> bool:
+    """Whether the words stand in a quotation, with words around it that are the response's own."""
+    unit = evidence.document.unit_at(start)
+    if unit is None:
+        return False
+    block = evidence.document.units[unit]
+    quote = quoted_at(evidence.response, start, end, max(block.start, start - 300), min(block.end, end + 300))
+    if quote is None:
+        return False
+    return len(words(evidence.response[: quote[0]] + evidence.response[quote[1] :])) >= FEW_WORDS
+
+
+def _is_shown(evidence: Evidence, start: int, end: int) -> bool:
+    """Whether the text only shows it: in code or in quotation marks, where the prompt speaks of such things."""
+    asked = lowered(evidence.prompt)
+    about = evidence.response[start:end].lower() in asked or load_words().pattern("judges").search(asked)
+    unit = evidence.document.unit_at(start)
+    kind = evidence.document.units[unit].kind if unit is not None else "paragraph"
+    if kind == "code" and (about or _WRITTEN.search(asked)) and len(evidence.words) >= FEW_WORDS:
+        return True
+    return bool(about) and _is_quoted(evidence, start, end)
+
+
+def _is_described(evidence: Evidence, start: int, end: int) -> bool:
+    """Whether the sentence tells what others do or write, and orders nothing."""
+    clause = evidence.document.clause_at(start)
+    if clause is None:
+        return False
+    low = lowered(evidence.response)
+    before = low[max(clause.start, start - 80) : start]
+    said = low[start:end]
+    if re.search(r"(?<!\w)(?:this|my|the above) (?:answer|response|text|reply|submission)", said):
+        return False
+    habit = load_words().before("no_orders").search(before)
+    return bool(habit) or (
+        _is_quoted(evidence, start, end) and bool(load_words().pattern("no_orders").search(before))
+    )
 
 
 def _hidden_orders(evidence: Evidence) -> list[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rlhf.nodes.evidence.readers.amounts import Amount, find_amounts
+from rlhf.nodes.evidence.readers.amounts import Amount, find_amounts, symbol_of
 from rlhf.nodes.evidence.readers.demands import (
     budget_in,
     caps_in,
@@ -123,7 +123,7 @@ def _budget(
     if best is not None:
         value, currency = best.value, currency or best.currency
     symbol = next((a.currency for a in amounts if a.kind == "money" and a.currency), None)
-    return value, {"USD": "$", "EUR": "€", "GBP": "£"}.get((currency or "").upper(), currency) or symbol
+    return value, (symbol_of(currency) or currency if currency else None) or symbol
 
 
 def _aliases(context: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
