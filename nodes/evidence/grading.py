@@ -121,6 +121,7 @@ def collect_evidence(
         prompt_words=words(prompt),
         sentences=sentences(response),
         document=document,
+        figures=figures,
         amounts=tuple(each for each in figures if each.kind in ("money", "percent")),
         split=allocate(document, facts, figures, mentions),
         anchors=safety.rubric_words(anchors),

@@ -29,6 +29,8 @@ class Evidence:
     prompt_words: tuple[str, ...]
     sentences: tuple[Sentence, ...]
     document: Document
+    figures: tuple[Amount, ...]
+    """Every number of the response: money, percentages, plain numbers, and those that cannot be read."""
     amounts: tuple[Amount, ...]
     split: Split
     """Who gets what, by the response."""

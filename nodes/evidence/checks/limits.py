@@ -39,8 +39,17 @@ def nothing_above_budget(evidence: Evidence) -> Grade:
                 f"{shown_money(budget, facts.currency)}."
             )
             findings.append(evidence.found("over_budget", amount.start, amount.end, sentence))
+    told = {(each.start, each.end) for each in findings}
+    for name, place in evidence.split.allocations.items():
+        above = place.amount is not None and place.amount > budget * (1 + ROUNDING) and not place.by_share
+        if above and (place.start, place.end) not in told and evidence.document.in_grid(place.start):
+            sentence = f"{name}'s {shown_money(place.amount or 0.0, facts.currency)} is above the budget."
+            findings.append(evidence.found("over_budget", place.start, place.end, sentence))
+            held = [*held, (evidence.amounts[0], 0.0)] if evidence.amounts else held
     if findings:
-        return Grade(1 - len(findings) / len(held), findings[0].sentence, findings)
+        return Grade(
+            max(0.0, 1 - len(findings) / max(len(held), len(findings))), findings[0].sentence, findings
+        )
     return Grade(1.0, f"No amount is above {shown_money(budget, facts.currency)}.")
 
 

@@ -11,6 +11,14 @@ from rlhf.nodes.evidence.findings import Finding
 from rlhf.nodes.evidence.readers.allocations import Allocation
 from rlhf.nodes.evidence.readers.amounts import format_money
 from rlhf.nodes.evidence.readers.readings import ROUNDING
+from rlhf.nodes.evidence.readers.sums import (
+    WrongSum,
+    wrong_cells,
+    wrong_equations,
+    wrong_lists,
+    wrong_parts,
+    wrong_totals_of_columns,
+)
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 SMALLEST_SHARE: Final = 0.005
@@ -52,7 +60,8 @@ def retailers_have_amounts(evidence: Evidence) -> Grade:
             findings.append(evidence.found("allocation", place.start, place.end, sentence))
         else:
             earned += 0.5
-            if place.high < SMALLEST_SHARE * (evidence.facts.budget or 0) or place.amount <= 0:
+            small = place.high < SMALLEST_SHARE * (evidence.facts.budget or 0)
+            if (small or place.amount < 0) and place.amount != 0:
                 sentence = f"{_money(place.amount, evidence)} for {name} makes no sense for this budget."
                 findings.append(evidence.found("implausible_amount", place.start, place.end, sentence))
     value = earned / len(wanted)
@@ -115,16 +124,56 @@ def amounts_sum_to_budget(evidence: Evidence) -> Grade:
 
 def stated_total_right(evidence: Evidence) -> Grade:
     """1 if each total the response states is what its amounts add up to in some sensible reading, else 0."""
-    if len(evidence.given) < 2 or not evidence.split.totals:
-        return Grade(None, "No total is stated.")
-    wrong = evidence.split.wrong_totals
+    sums = _wrong_sums(evidence)
+    wrong = evidence.split.wrong_totals if len(evidence.given) >= 2 else ()
+    if not wrong and not sums:
+        stated = len(evidence.given) >= 2 and bool(evidence.split.totals)
+        return Grade(1.0, "The stated total is right.") if stated else Grade(None, "No total is stated.")
     if not wrong:
-        return Grade(1.0, "The stated total is right.")
+        findings = [
+            evidence.found(
+                "total_misstated",
+                each.start,
+                each.end,
+                f"{_plain(each.stated)} is stated where the parts come to {_plain(each.right)}.",
+            )
+            for each in sums
+        ]
+        return Grade(0.0, findings[0].sentence, findings)
     sentence = (
         f"The stated total of {_money(wrong[0].value, evidence)} is not the sum of the amounts, "
         f"{_money(evidence.split.reading.total, evidence)}."
     )
     return Grade(0.0, sentence, [evidence.found("total_misstated", a.start, a.end, sentence) for a in wrong])
+
+
+def _wrong_sums(evidence: Evidence) -> list[WrongSum]:
+    """The wrong arithmetic of the response, each place once; what is found as a wrong split is left to that check."""
+    document, figures = evidence.document, evidence.figures
+    off = evidence.split.reading.verdict == "off"
+    budget = evidence.facts.budget
+    found = [each for each in wrong_equations(document, figures) if not _names_retailer(evidence, each)]
+    found += wrong_lists(document, figures)
+    found += wrong_parts(document, figures)
+    for grid in document.grids:
+        found += wrong_cells(document, grid)
+        found += wrong_totals_of_columns(document, grid)
+    places = {(each.start, each.end): each for each in reversed(found)}
+    kept = [
+        each
+        for each in places.values()
+        if not (off and budget and abs(each.stated - budget) <= 0.001 * budget)
+    ]
+    return sorted(kept, key=lambda each: each.start)
+
+
+def _names_retailer(evidence: Evidence, wrong: WrongSum) -> bool:
+    """Whether the equation gives a retailer its amount: then the split says whether it fits."""
+    return any(place.start == wrong.start for place in evidence.split.allocations.values())
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def shares_agree(evidence: Evidence) -> Grade:

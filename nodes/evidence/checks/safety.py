@@ -116,8 +116,7 @@ def _is_open(match: re.Match[str], evidence: Evidence) -> bool:
     inner = lowered(match[0].strip("[]<>{}() "))
     if match[0] in evidence.prompt or "](" in evidence.response[match.start() : match.end() + 1]:
         return False
-    found = load_words().pattern("placeholders").match(inner)
-    if found is None or found.end() < len(inner):
+    if load_words().pattern("placeholders").fullmatch(inner) is None:
         return False
     return (
         "tb" in inner

@@ -17,6 +17,7 @@ from rlhf.nodes.evidence.readers.pairing import MAX_IN_CLAUSE, Reader, Taken
 from rlhf.nodes.evidence.readers.readings import NOTHING_READ, Beside, Reading, near, slack_of, step_of, sums
 from rlhf.nodes.evidence.readers.retailers import Mention
 from rlhf.nodes.evidence.readers.roles import role_of
+from rlhf.nodes.evidence.readers.sums import equation_results
 from rlhf.nodes.evidence.readers.text import content_words, words
 from rlhf.prompts.words import load_words, lowered
 
@@ -91,6 +92,53 @@ def allocate(
     return fitting or found[0]
 
 
+_LINKED: Final = re.compile(
+    r"\s(?:k\s)?(?:goes |go |flows? |)(?:to|for|on|at|into|with|behind|an|für|auf|à|pour|a|para|en|em)\s(?:the\s)?",
+    re.IGNORECASE,
+)
+_TAKES: Final = re.compile(
+    r"(?:\s?[:=–—-]\s?|\s\(|\s(?:gets?|takes?|receives?|has|at|with|bekommt|erhält|reçoit|recibe|recebe)\s(?:only |about )?|\s)",
+    re.IGNORECASE,
+)
+
+
+def _bare(
+    document: Document, facts: Facts, figures: Sequence[Amount], mentions: Sequence[Mention]
+) -> list[Amount]:
+    """Plain numbers that stand with names as amounts do ("220 to Amazon, 180 to Walmart"), in the likely unit.
+
+    They count only where they stand with at least two names, and only in a unit in which they come near the budget.
+    """
+    text = document.text
+    found: dict[str, Amount] = {}
+    for mention in mentions:
+        if mention.name in found:
+            continue
+        for each in figures:
+            if each.kind != "number" or not 0 < each.value < 1e9 or each.start > mention.end + 14:
+                continue
+            ahead = 0 < mention.start - each.end < 26 and _LINKED.fullmatch(text, each.end, mention.start)
+            behind = 0 < each.start - mention.end < 14 and _TAKES.fullmatch(text, mention.end, each.start)
+            counted = re.match(r"\s?(?:[a-z]{3,}|%)", text[each.end : each.end + 12]) if behind else None
+            stop = (
+                re.match(r"\s?(?:for|because|as|since|to|and|on|in)\b", text[each.end : each.end + 12])
+                if counted
+                else None
+            )
+            if ahead or (behind and (not counted or stop)):
+                found[mention.name] = each
+                break
+    if len(found) < 2 or facts.budget is None:
+        return []
+    total = sum(each.value for each in found.values())
+    for factor in (1.0, 1e3, 1e6):
+        if 0.5 <= total * factor / facts.budget <= 1.6:
+            return [
+                replace(a, kind="money", low=a.low * factor, high=a.high * factor) for a in found.values()
+            ]
+    return []
+
+
 class _Prose:
     """What stands outside of tables, paired once."""
 
@@ -109,7 +157,14 @@ class _Prose:
         self.reader = Reader(document, facts)
         self.totals: list[Amount] = []
         self.unreadable = [a for a in outside if a.kind == "unknown"]
+        terms = equation_results(document.text, outside)
+        outside = [a for a in outside if a not in terms or a.kind == "percent"]
         readable = [a for a in outside if a.kind in ("money", "percent")]
+        readable = sorted([*readable, *_bare(document, facts, outside, named)], key=lambda a: a.start)
+        quoted = [(u.start, u.end) for u in document.units if u.kind == "quote"]
+        if any(not any(s <= m.start < e for s, e in quoted) for m in named):
+            readable = [a for a in readable if not any(s <= a.start < e for s, e in quoted)]
+            named = [m for m in named if not any(s <= m.start < e for s, e in quoted)]
         next_mention, next_amount = 0, 0
         for clause in document.clauses:
             first_mention, first_amount = next_mention, next_amount
@@ -127,6 +182,7 @@ class _Prose:
             ]
             self.totals += totals
             self.reader.read_clause(clause, here, [a for a in spent if a not in totals])
+        self.reader.read_in_order(readable)
 
 
 def _split(
@@ -186,7 +242,7 @@ def _settled(
     units = Counter(
         step_of(document.text[place.start : place.end], place.amount or 0.0) for place in given.values()
     )
-    target = facts.budget
+    target = facts.budget if facts.budget is not None else 100.0 if by_share else None
     low = sum(place.low for place in given.values()) + together
     high = sum(place.high for place in given.values()) + together
     middle = sum(place.amount or 0.0 for place in given.values()) + together
@@ -266,7 +322,7 @@ def _again(
         first = place.amount or 0.0
         others = [(a.value, a) for a in amounts[:6]]
         everything = first + sum(value for value, _ in others)
-        for value, amount in [*others, (everything, amounts[-1])]:
+        for value, amount in [(everything, amounts[-1])]:
             for counted in list(sums(beside))[:8]:
                 tried += 1
                 if tried > 400:
@@ -429,7 +485,7 @@ def _worth(amount: Amount, facts: Facts, bound: float | None = None) -> float | 
         whole = amount.over(facts.days)
         return round(whole if bound is None or not amount.value else whole * bound / amount.value, 2)
     share = amount.value if bound is None else bound
-    return None if facts.budget is None else round(facts.budget * share / 100, 2)
+    return share if facts.budget is None else round(facts.budget * share / 100, 2)
 
 
 def _allocation(taken: Taken, facts: Facts, reason_words: int) -> Allocation:

@@ -218,7 +218,7 @@ def _read(match: re.Match[str], text: str, follows: bool, words: Words) -> tuple
     elif worded:
         value, grouped = read_worded(worded), True
     else:
-        value, grouped = read_number(match["number"], decimal=percent or bool(letter))
+        value, grouped = read_number(match["number"], decimal=percent or (bool(letter) and letter.isascii()))
     currency = _currency(before, words) or _currency(after, words)
     size, prefixed = _scale(letter, before, currency, match["number"] or "", words)
     kind: Kind = "number"

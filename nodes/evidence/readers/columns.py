@@ -82,7 +82,7 @@ def read_table(
     header = rows[0] if headed else [Cell("", 0, 0)] * len(rows[0])
     body = rows[1:] if headed else rows
     if grid.of_data and not headed:
-        return _data(text, body, named, words, grid)
+        return _data(text, body, named, words, grid, budget)
     columns = len(header)
     figures = [[_figure(text, row[c]) for c in range(columns)] for row in body]
     roles = [
@@ -110,21 +110,59 @@ def read_table(
             (cells[c][1] for choice in chosen for c in choice if cells[c] and cells[c][1]), None
         )
         if share is not None and share.kind != "percent":
-            share = (
-                replace(share, kind="percent")
-                if share.kind == "number" and _percent_header(header, shares)
-                else None
-            )
+            share = replace(share, kind="percent") if share.kind == "number" and share.value <= 100 else None
         spot = next((row[c] for choice in chosen for c in choice), label)
         unknown = bool(_OPEN.match(spot.text)) or any(
             cells[c] and cells[c][0] and cells[c][0].kind == "unknown" for choice in chosen for c in choice
         )
-        lines.append(_line(words, label, named(label), amounts, share, unknown, row))
+        found = named(label)
+        head = next(
+            (c for c in row if c is not label and c.text and _is_total(words, c.text) and len(c.text) < 40),
+            None,
+        )
+        if head is not None and not _is_total(words, label.text):
+            kind: LineKind = "subtotal" if found or _SUBTOTAL.match(lowered(head.text)) else "total"
+            lines.append(Line(kind, found, head.text, amounts, share, unknown, row[0].start, row[-1].end))
+            continue
+        lines.append(_line(words, label, found, amounts, share, unknown, row))
     lines = _continued(lines)
     if not any(any(line.amounts) or line.share for line in lines):
         return None
     scaled = _scaled(lines, budget)
     return MoneyTable(tuple(scaled), max(1, len(chosen)), grid.start, grid.end)
+
+
+_SUBTOTAL: Final = re.compile(r"\W*(?:.{0,30}(?:sub-?total|subtotal|zwischensumme|sous-total))")
+
+
+def is_total_label(label: str, cells: Sequence[str]) -> Literal["total", "subtotal"] | None:
+    """Whether a row is a sum of rows above it, by its label or by another short cell."""
+    words = load_words()
+    for each in (label, *cells):
+        if len(each) < 40 and _is_total(words, each):
+            return "subtotal" if _SUBTOTAL.match(lowered(each)) else "total"
+    return None
+
+
+def figures_of(text: str, grid: Grid) -> tuple[list[list[Amount | None]], list[ColumnRole], int]:
+    """The first figure of each cell below the header, the roles of the columns, and the rows of the header."""
+    if grid.of_data and not grid.headed:
+        return [], [], 0
+    words = load_words()
+    width = max(map(len, grid.rows))
+    rows = [list(row) + [Cell("", row[-1].end, row[-1].end)] * (width - len(row)) for row in grid.rows]
+    headed = grid.headed or not any(_figure(text, cell) for cell in rows[0])
+    header = rows[0] if headed else [Cell("", 0, 0)] * width
+    body = rows[1:] if headed else rows
+    both = [[_figure(text, cell) for cell in row] for row in body]
+    roles = [_role(words, header[c], [r[c] for r in body], [f[c] for f in both]) for c in range(width)]
+    return [[f[0] if f else None for f in row] for row in both], roles, int(headed)
+
+
+def _is_total(words: Words, label: str) -> bool:
+    low = lowered(label).strip(" *_:·-–")
+    match = words.pattern("totals").match(low)
+    return _SUBTOTAL.match(low) is not None or (match is not None and match.end() >= len(low) - 12)
 
 
 Figures = tuple[Amount | None, Amount | None] | None
@@ -191,7 +229,7 @@ def _role(words: Words, header: Cell, cells: Sequence[Cell], figures: Sequence[F
         if role in ("text", "name"):
             continue
         if whole or role in ("change", "price", "measure"):
-            if role == "share" and money > share and "share" not in title:
+            if role == "share" and money > share and not _all_shares(filled):
                 continue
             if role in ("amount", "total") and share > money:
                 return "share"
@@ -201,6 +239,12 @@ def _role(words: Words, header: Cell, cells: Sequence[Cell], figures: Sequence[F
     if not numeric:
         return "text"
     return "share" if share > money else "unknown"
+
+
+def _all_shares(filled: Sequence[Figures]) -> bool:
+    """Whether bare numbers can be percentages: none above 100, and together about 100 or 200 (with a total)."""
+    values = [f[0].value for f in filled if f and f[0] and f[0].kind == "number"]
+    return len(values) == len(filled) and all(0 <= v <= 100 for v in values)
 
 
 def _label_column(roles: list[ColumnRole], body: Sequence[Sequence[Cell]], named: object) -> int | None:
@@ -318,10 +362,6 @@ def _amount_of(
     )
 
 
-def _percent_header(header: Sequence[Cell], shares: Sequence[int]) -> bool:
-    return any("%" in header[c].text for c in shares)
-
-
 def _line(
     words: Words,
     label: Cell,
@@ -334,7 +374,7 @@ def _line(
     low = lowered(label.text).strip(" *_:·-–")
     kind: LineKind = "retailer" if names else "beside"
     match = words.pattern("totals").search(low)
-    if re.match(r"(?:sub-?total|zwischensumme|sous-total|subtotal)", low):
+    if _SUBTOTAL.match(low):
         kind = "subtotal"
     elif (
         match is not None
@@ -393,7 +433,7 @@ def _as_money(line: Line, factor: float = 1.0) -> Line:
 
 
 def _data(
-    text: str, body: Sequence[Sequence[Cell]], named: object, words: Words, grid: Grid
+    text: str, body: Sequence[Sequence[Cell]], named: object, words: Words, grid: Grid, budget: float | None
 ) -> MoneyTable | None:
     """A JSON answer: each object's label, and the value under the key that names an amount."""
     lines = []
@@ -436,6 +476,6 @@ def _data(
             line = replace(line, kind="note")
         if re.search(r"budget", lowered(line.label)) and line.kind != "total":
             line = replace(line, kind="total" if "total" in lowered(line.label) else "note")
-        lines.append(_as_money(line))
-    kept = [line for line in lines if line.kind != "note"]
+        lines.append(line)
+    kept = _scaled([line for line in lines if line.kind != "note"], budget)
     return MoneyTable(tuple(kept), 1, grid.start, grid.end) if any(line.names for line in kept) else None

@@ -16,24 +16,35 @@ _NAME_LIST: Final = re.compile(
 )
 _LIST_START: Final = re.compile(r"(?<!\w)(?:between|across|among|amongst|over)\s", re.IGNORECASE)
 
-_BUDGET_WORD: Final = re.compile(r"(?<!\w)(?:budget|spend|fund|pot|total)", re.IGNORECASE)
+_BUDGET_WORD: Final = re.compile(
+    r"(?<!\w)(?:budget|spend|fund|pot(?!\w)|total|have|for\s|over|across|between|split|divide|allocat|distribut|plan|aufteil|verteil|répart|repart|distribu|orçamento|presupuesto|verba)",
+    re.IGNORECASE,
+)
 _CAP_WORD: Final = re.compile(
     r"(?<!\w)(?:cap(?:s|ped)?|at most|no more than|(?:not|n['’]t|never)\s(?:\w+\s){0,2}(?:more than|over|"
     r"above)|"
-    r"more than|not exceed|exceed|max(?:imum)?|limit(?:ed|s)?|ceiling|under|below|above|up to)(?!\w)",
+    r"more than|not exceed|exceed|max(?:imum)?|limit(?:ed|s)?|ceiling|under|below|above|up to|höchstens|maximal|"
+    r"nicht mehr als|nicht über|unter|au plus|pas dépasser|pas plus d[e']|maximum|plafond|como máximo|no más de|máximo|"
+    r"tope|no máximo|não mais de|até|limite)(?!\w)",
     re.IGNORECASE,
 )
 _LOOSE: Final = re.compile(r"(?:more than|above|exceed|under|below)", re.IGNORECASE)
 _NEGATED: Final = re.compile(
     r"(?<!\w)(?:no|not|never|nobody|none|n['’]t|stay|keep|stays|remain|must)(?!\w)", re.IGNORECASE
 )
+_HALF: Final = re.compile(
+    r"(?:than|als|über|de|que|the|a|die|la|exceed|at|most)\s(?P<part>half|a third|hälfte|moitié|mitad|metade)(?!\w)",
+    re.IGNORECASE,
+)
 _EVERY_RETAILER: Final = re.compile(
-    r"(?<!\w)(?:no (?:single |one )?|any (?:single |one )?|each |every |per |a single |one )"
-    r"(?:retailer|partner|channel|store|chain|account|network|line)(?!\w)",
+    r"(?<!\w)(?:nobody|no[- ]one|none(?: of them)?|keiner|niemand|personne|nadie|ninguno|ninguém|nenhum|aucun)(?!\w)|"
+    r"(?<!\w)(?:no (?:single |one )?|keine[rnms]? |kein |aucune? |ningún |nenhum[a]? |cada |jede[rnm]? |chaque |any (?:single |one )?|each |every |per |a single |one )"
+    r"(?:retailer|partner|channel|store|chain|account|network|line|händler|partner|enseigne|distributeur|cadena|minorista|varejista|rede)s?(?!\w)",
     re.IGNORECASE,
 )
 _SPLIT: Final = re.compile(
-    r"(?<!\w)(?:split|divid|allocat|distribut|apportion|share out|carve up)", re.IGNORECASE
+    r"(?<!\w)(?:split|divid|allocat|distribut|apportion|share out|carve up|phase|spread|aufteil|verteil|aufzuteil|teile|répart|partage|reparte|repartir|distribu|divida|dividir|aloque|alocar)",
+    re.IGNORECASE,
 )
 _MONTH_NAMES: Final = "jan feb mar apr may jun jul aug sep oct nov dec"
 _MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES.split(), start=1)}
@@ -67,6 +78,12 @@ def caps_in(prompt: str, retailers: Sequence[str], budget: float | None) -> dict
     for clause in re.split(r"[;\n]|(?<=[.!?])\s", prompt):
         words = list(_CAP_WORD.finditer(clause))
         amounts = find_amounts(clause) if words else ()
+        half = _HALF.search(clause) if words and not amounts else None
+        if half is not None:
+            share = (
+                50.0 if half["part"].lower() in ("half", "hälfte", "moitié", "mitad", "metade") else 100 / 3
+            )
+            amounts = (Amount(share, share, "percent", None, half.start("part"), half.end("part")),)
         if len(amounts) > 1:
             amounts = tuple(a for a in amounts if any(0 <= a.start - word.end() <= 25 for word in words))
         start = 0
@@ -112,9 +129,15 @@ def days_covered(prompt: str) -> float | None:
 
 def budget_in(prompt: str, amounts: Sequence[Amount]) -> Amount | None:
     """The amount that stands by a word for a budget, else the largest; a cap is none."""
-    money = [
-        a for a in amounts if a.kind == "money" and a.low == a.high and a.period is None and not a.change
-    ]
+    money = [a for a in amounts if a.kind == "money" and a.low == a.high and not a.change]
+    whole = [a for a in money if a.period is None]
+    money = (
+        whole if any(_BUDGET_WORD.search(prompt, max(0, a.start - 30), a.end + 30) for a in whole) else money
+    )
     uncapped = [a for a in money if not _CAP_WORD.search(prompt, max(0, a.start - 25), a.start)]
     near = [a for a in uncapped if _BUDGET_WORD.search(prompt, max(0, a.start - 30), a.end + 30)]
-    return max(near or uncapped or money, key=lambda amount: amount.value, default=None)
+    return max(
+        near or (uncapped or money if wants_split(prompt) else []),
+        key=lambda amount: amount.value,
+        default=None,
+    )

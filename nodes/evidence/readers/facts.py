@@ -75,7 +75,7 @@ def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
         split_wanted=budget is not None or wants_split(prompt),
         currency=currency,
         days=days_covered(prompt),
-        caps=_caps(context, budget) or caps_in(prompt, retailers, budget),
+        caps={**caps_in(prompt, retailers, budget), **_caps(context, budget)},
         required_terms=_names(context.get("required_terms")),
         banned_terms=_names(context.get("banned_terms")),
         disclosures=disclosures,
@@ -121,7 +121,7 @@ def _budget(
     currency = written or (stated if isinstance(stated, str) and len(stated) <= 3 else None)
     best = budget_in(prompt, amounts) if value is None else None
     if best is not None:
-        value, currency = best.value, currency or best.currency
+        value, currency = best.over(days_covered(prompt)), currency or best.currency
     symbol = next((a.currency for a in amounts if a.kind == "money" and a.currency), None)
     return value, (symbol_of(currency) or currency if currency else None) or symbol
 

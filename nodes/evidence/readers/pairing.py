@@ -42,7 +42,7 @@ _BUDGET_NEAR: Final = re.compile(
     re.IGNORECASE,
 )
 _APART: Final = re.compile(
-    r"(?<!\w)(?:keep|kept|hold|leave|leaves|leaving|plus|with|and|remaining|rest|behalten|und|reste|queda|sobra)(?!\w)[^.;()]{0,30}$"
+    r"(?<!\w)(?:keep|keeps|kept|hold|holds|leave|leaves|leaving|remaining|rest|plus|behalten|und|reste|queda|sobra)(?!\w)[^.;()]{0,30}$"
 )
 
 
@@ -55,6 +55,8 @@ class Taken:
     parts: bool = False
     """Whether the amount is the sum of the list items below the name."""
     share: Amount | None = None
+    line: bool = False
+    """Whether a line of its own, opening with the name, gives the amount."""
     later: list[Amount] = field(default_factory=list)
     """Amounts that stand with later mentions of the name."""
 
@@ -102,6 +104,7 @@ class Reader:
             return
         names = {mention.name for mention in mentions}
         self._heading = mentions[-1] if len(names) == 1 else None
+        self._correct(clause, mentions, amounts)
         before = {name: self.taken[name].amount for name in names}
         self._pair(mentions, self._share_out(mentions, amounts))
         used = [t.amount for t in self.taken.values()]
@@ -112,6 +115,44 @@ class Reader:
                     self.taken[owner].later.append(amount)
                 else:
                     self.free.append(amount)
+
+    def _correct(self, clause: Clause, mentions: Sequence[Mention], amounts: Sequence[Amount]) -> None:
+        """A line that opens with a name and its amount counts for more than a sentence that named both before."""
+        first = mentions[0]
+        taken = self.taken[first.name]
+        opening = (
+            self.document.units[clause.unit].start
+            <= first.start
+            <= self.document.units[clause.unit].start + 4
+        )
+        own = [a for a in amounts if 0 <= a.start - first.end <= NEXT_TO and a.kind == "money"]
+        if opening and own and taken.amount is not None and not taken.line and taken.amount.kind == "money":
+            self.taken[first.name] = Taken(first, line=True)
+        elif opening and own and taken.amount is None:
+            taken.line = True
+
+    def read_in_order(self, amounts: Sequence[Amount]) -> None:
+        """ "45% for A, 30% for B and 25% for C. That is $360K, $240K and $200K": amounts in the order of the shares."""
+        shared = [t for t in self.taken.values() if t.amount is not None and t.amount.kind == "percent"]
+        if len(shared) < 2 or len(shared) != sum(t.amount is not None for t in self.taken.values()):
+            return
+        shared.sort(key=lambda t: t.amount.start if t.amount else 0)
+        last = shared[-1].amount
+        assert last is not None
+        for clause in self.document.clauses:
+            if clause.start < last.start:
+                continue
+            here = [
+                a
+                for a in amounts
+                if a.kind == "money" and clause.start <= a.start < clause.end and not self._is_budget(a)
+            ]
+            between = [self.response[a.end : b.start] for a, b in zip(here, here[1:], strict=False)]
+            if len(here) == len(shared) and all(_AND.fullmatch(gap) or gap == ", " for gap in between):
+                for taken, amount in zip(shared, here, strict=True):
+                    taken.share, taken.amount = taken.amount, amount
+                self.free = [a for a in self.free if a not in here]
+                return
 
     def _stands_under(self, unit: int) -> bool:
         """Whether the unit is below the line that named a retailer: its item, its heading, or the next lines of it."""
@@ -254,7 +295,7 @@ class Reader:
         money = [amount for amount in amounts if amount.kind == "money"]
         shares = [amount for amount in amounts if amount.kind == "percent"]
         whole = [amount for amount in money if amount.period is None]
-        chosen = next(iter(whole or money or (shares if self.facts.budget is not None else [])), None)
+        chosen = next(iter(whole or money or (shares if self.facts.split_wanted else [])), None)
         if chosen is None:
             return False
         beside = next(
