@@ -17,8 +17,9 @@ FindingKind = Literal[
     # claims
     "forbidden_claim", "unproven_claim", "disclosure_missing",
     # the writing
-    "empty", "too_short", "too_long", "truncated", "repetition", "hard_to_read", "poor_structure",
+    "empty", "too_short", "too_long", "item_too_long", "truncated", "repetition", "hard_to_read", "poor_structure",
     # use
+    "deadline_missed", "impossible_order",
     "concrete_step", "owner", "date", "call_to_action", "no_step", "no_date_or_owner", "no_figures",
     "no_call_to_action",
     # tricks and failures

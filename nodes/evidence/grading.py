@@ -63,6 +63,7 @@ _GRADES: Final[dict[CheckKind, tuple[GradeFunction, ...]]] = {
     "action": (
         action.concrete_next_steps,
         action.dates_or_owners_present,
+        action.dates_possible,
         action.figures_present,
         action.call_to_action_present,
     ),

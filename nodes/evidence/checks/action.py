@@ -7,6 +7,7 @@ from typing import Final
 from rlhf.nodes.evidence.findings import MOST, Finding
 from rlhf.nodes.evidence.readers.dates import DATE, OWNER, owners_acting
 from rlhf.nodes.evidence.readers.text import Sentence, words
+from rlhf.nodes.evidence.readers.timeline import time_faults
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 WANTED_STEPS: Final = 3
@@ -93,6 +94,15 @@ def dates_or_owners_present(evidence: Evidence) -> Grade:
         f"Dates or owners: {len(found)}.",
         [*dates[: MOST // 2], *owners[: MOST // 2]],
     )
+
+
+def dates_possible(evidence: Evidence) -> Grade:
+    """0 if a date misses the deadline that the prompt sets, or if the order of the dates cannot be; else nothing."""
+    faults = list(time_faults(evidence.document, evidence.prompt))
+    if not faults:
+        return Grade(None, "No date contradicts another.")
+    findings = [evidence.found(each.kind, each.start, each.end, each.sentence) for each in faults]
+    return Grade(0.0, findings[0].sentence, findings)
 
 
 def figures_present(evidence: Evidence) -> Grade:

@@ -1,5 +1,7 @@
 """Checks on the writing itself: is there enough of it, is it whole, readable and not repeated."""
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 from rlhf.nodes.evidence.checks.safety import is_placeholder
@@ -109,11 +111,48 @@ def length_kept(evidence: Evidence) -> Grade:
     ):
         if limit is not None:
             grades.append((ramp(size / limit, 1.5, 1.0), f"Length: {size} of at most {limit}."))
+    long_items = list(_long_items(evidence))
+    if long_items:
+        start, end, size, limit = long_items[0]
+        sentence = f"An item of {size}, at most {limit} are allowed."
+        findings = [
+            evidence.found("item_too_long", s, e, f"An item of {n}, at most {m} are allowed.")
+            for s, e, n, m in long_items
+        ]
+        return Grade(max(0.0, 0.6 - 0.2 * len(long_items)), sentence, findings)
+    if not grades and evidence.facts.item_limits:
+        return Grade(1.0 if evidence.words else 0.0, "Every item is short enough.")
     if not grades:
         return Grade(None, "No length is asked for.")
     value, sentence = min(grades)
     too_long = [evidence.found("too_long", 0, len(evidence.response), sentence)] if value < 1 else ()
     return Grade(value if evidence.words else 0.0, sentence, too_long)
+
+
+def _long_items(evidence: Evidence) -> Iterator[tuple[int, int, int, int]]:
+    """Items over the limit for each: place, size and limit. Items are list items; without a list, lines."""
+    limits = evidence.facts.item_limits
+    units = evidence.document.units
+    items = [unit for unit in units if unit.kind == "item"] or [u for u in units if u.kind == "paragraph"]
+    if not limits or len(items) < 2:
+        return
+    for unit in items:
+        text = evidence.response[unit.start : unit.end].strip()
+        bare = re.sub(
+            r"\s?[(\[]\d{1,3}(?: (?:characters|chars|words|zeichen))?[)\]]$", "", text.strip("*_\"“”'` ")
+        )
+        label = re.match(r"[*_]*[^:.!?]{1,24}:[*_]*\s", bare)
+        for each, body in ((limits.get("characters"), bare), (limits.get("words"), bare)):
+            if each is None:
+                continue
+            counted = each == limits.get("words") and each != limits.get("characters")
+            sizes = [
+                len(words(part)) if counted else len(part)
+                for part in (body, body[label.end() :] if label else body)
+            ]
+            if min(sizes) > each:
+                yield unit.start, unit.end, min(sizes), each
+                break
 
 
 def _too_short(evidence: Evidence) -> list[Finding]:

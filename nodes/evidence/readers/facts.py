@@ -25,9 +25,24 @@ _DISCLOSURE_WANTED: Final = re.compile(
     r"affiliate|paid (?:partner|post)|#ad(?!\w))",
     re.IGNORECASE,
 )
+_EACH_ITEM: Final = re.compile(
+    r"(?<!\w)(?:each|apiece|per (?:line|item|headline|bullet)|every|jeweils|je|pro zeile|chacune?s?|par ligne|cada|por línea)(?!\w)",
+    re.IGNORECASE,
+)
+_ITEMS: Final = re.compile(
+    r"(?<!\w)(?:headlines|subject lines|bullets|bullet points|captions|taglines|slogans|titles|hooks|variants|options|names|lines|"
+    r"claims|posts|tweets|messages|push notifications|überschriften|betreffzeilen|titres|accroches|objets|titulares|asuntos|títulos|assuntos)(?!\w)",
+    re.IGNORECASE,
+)
+_WHOLE: Final = re.compile(
+    r"(?<!\w)(?:in total|altogether|in all|text|email|post|page|together)(?!\w)", re.IGNORECASE
+)
 _WORD_LIMIT: Final = re.compile(
-    r"(?:under|at most|no more than|max(?:imum)?(?: of)?|up to|within|fewer than|less than|in)\s"
-    r"(?P<number>\d{1,4})\s(?P<unit>words|characters)(?!\w)",
+    r"(?:(?:under|at most|no more than|not more than|not longer than|no longer than|max(?:imum)?(?: of)?|up to|within|fewer than|less than|in|of|"
+    r"\d{1,4} to|\d{1,4}[–-]|höchstens|maximal|bis zu|au plus|maximum|máximo(?: de)?|como máximo|hasta|até|no máximo|de \d{1,4} a)\s?"
+    r"(?P<number>\d{1,4})[\s-](?P<unit>words|characters|wörter[n]?|zeichen|mots|caractères|palabras|caracteres|palavras)"
+    r"|(?P<number2>\d{1,4})[\s-](?P<unit2>words?|characters?|mots|palabras|palavras|wörter|zeichen|caractères|caracteres)\s"
+    r"(?:at most|max(?:imum)?|or (?:fewer|less)|limit|each at most|höchstens|maximum|máximo|como máximo|no máximo))(?!\w)",
     re.IGNORECASE,
 )
 
@@ -54,6 +69,8 @@ class Facts:
     """The word of the prompt that asks for a disclosure, or nothing."""
     max_words: int | None
     max_characters: int | None
+    item_limits: dict[str, int]
+    """The most words or characters that each item (a headline, a bullet, a subject line) may have."""
 
 
 def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
@@ -66,7 +83,7 @@ def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
     wanted = context.get("disclosure")
     disclosures = _names(context.get("disclosures")) or _names(wanted)
     asked = _DISCLOSURE_WANTED.search(prompt)
-    limits = {match["unit"].lower(): int(match["number"]) for match in _WORD_LIMIT.finditer(prompt)}
+    limits, item_limits = _limits(prompt)
     return Facts(
         brand=next(iter(_names(context.get("brand"))), None),
         retailers=retailers,
@@ -83,7 +100,28 @@ def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
         disclosure_word=asked[0] if asked else "",
         max_words=_whole(context.get("max_words")) or limits.get("words"),
         max_characters=_whole(context.get("max_characters")) or limits.get("characters"),
+        item_limits=item_limits,
     )
+
+
+def _limits(prompt: str) -> tuple[dict[str, int], dict[str, int]]:
+    """The limits of length for the whole text and for each item, by unit."""
+    whole: dict[str, int] = {}
+    items: dict[str, int] = {}
+    for match in _WORD_LIMIT.finditer(prompt):
+        before = prompt[max(0, match.start() - 70) : match.start()]
+        before = re.split(r"[.!?;\n]\s", before)[-1]
+        after = re.split(r"[.!?;\n,]", prompt[match.end() : match.end() + 30])[0]
+        each = (
+            _EACH_ITEM.search(after)
+            or _EACH_ITEM.search(before)
+            or (_ITEMS.search(before) and not _WHOLE.search(before))
+        )
+        number = match["number"] or match["number2"]
+        unit = (match["unit"] or match["unit2"]).lower()
+        kind = "words" if unit.startswith(("word", "wört", "mots", "palabra", "palavra")) else "characters"
+        (items if each else whole)[kind] = int(number)
+    return whole, items
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -17,18 +17,21 @@ _CLOSING: Final = re.compile(
 )
 _LINK_WORDS: Final = """
     a an and as at because but by for from if in into is its nor of on or our so that the their this to was were which
-    while will with your und der die das mit für et le la les de des y el los las con
+    while will with your are be been being has have had than then when where who whose if until before after between each
+    every per via about against during under over very more most not only such these those can could should would may
+    must his her my we they he she it's compare und der die das dem den des ein eine einen mit für auf von zu im am zum
+    zur bei als wie wenn weil dass oder aber nicht sich ist sind wird werden et le la les de des du un une au aux pour
+    par avec dans sur qui que ou mais est sont sera y el los las con del al una para por en que o pero es son será com
+    da das do dos na nas no nos um uma ao aos à e mas
 """
 _DANGLING: Final = frozenset(_LINK_WORDS.split())
 SHORT_ITEM: Final = 4
-LONG_FRAGMENT: Final = 10
-"""Words without an end that a headline does not have."""
 
 
 def cut_off_at(text: str) -> int | None:
     """The offset where the cut-off last part starts, or None where the text is whole. An empty text is whole."""
     text = text.rstrip()
-    if not text:
+    if not words(text[-4_000:]):
         return None
     start = text.rfind("\n") + 1
     last = text[start:]
@@ -54,5 +57,5 @@ def cut_off_at(text: str) -> int | None:
         return sentence if items_end and len(fragment) >= SHORT_ITEM else None
     if above and not _ENDED.search(above[-12:]):  # nor do the other lines end with a full stop
         return None
-    earlier = _STOPPED.search(text, 0, sentence) is not None
-    return sentence if earlier and len(fragment) >= LONG_FRAGMENT else None
+    # a whole sentence may lack its full stop: only one that stops amid a thought is surely cut off
+    return None
