@@ -4,8 +4,9 @@ Each file of prompts/words maps a section to its entries, one a line: what peopl
 A team adds its own in `rubrics/words/*.yaml` (or the folder named by RLHF_RUBRICS), in the same sections.
 
 An entry is matched as whole words in any case. A space or hyphen stands for either; "(a|b)" for one of several,
-"(a )?" and "s?" for what may be missing, "[ns]" for one of these letters, "~" for any ending, "_" for one word, " ... " for up to four words, and
-"<name>" for an entry of the section `name`. There is no other syntax, so that no entry can be slow.
+"(a )?" and "s?" for what may be missing, "[ns]" for one of these letters, "~" for any ending, "_" for one word,
+" ... " for up to four words, and "<name>" for an entry of the section `name`. There is no other syntax, so that no
+entry can be slow.
 """
 
 import hashlib
@@ -122,7 +123,7 @@ class Words:
 
     def terms(self, section: str) -> frozenset[str]:
         """The section's entries, for sections of plain words."""
-        return self._terms[section] if section in self._terms else frozenset()
+        return self._terms.get(section, frozenset())
 
     def meanings(self, section: str) -> Mapping[str, str]:
         """What is written, in lower case → what it stands for: the reason up to its first comma."""

@@ -113,7 +113,7 @@ def length_kept(evidence: Evidence) -> Grade:
             grades.append((ramp(size / limit, 1.5, 1.0), f"Length: {size} of at most {limit}."))
     long_items = list(_long_items(evidence))
     if long_items:
-        start, end, size, limit = long_items[0]
+        _, _, size, limit = long_items[0]
         sentence = f"An item of {size}, at most {limit} are allowed."
         findings = [
             evidence.found("item_too_long", s, e, f"An item of {n}, at most {m} are allowed.")

@@ -14,16 +14,27 @@ from rlhf.nodes.evidence.readers.columns import Line, MoneyTable, read_table
 from rlhf.nodes.evidence.readers.document import Document
 from rlhf.nodes.evidence.readers.facts import Facts
 from rlhf.nodes.evidence.readers.pairing import MAX_IN_CLAUSE, Reader, Taken
-from rlhf.nodes.evidence.readers.readings import NOTHING_READ, Beside, Reading, near, slack_of, step_of, sums
+from rlhf.nodes.evidence.readers.readings import (
+    NOTHING_READ,
+    Beside,
+    BesideKind,
+    Reading,
+    Verdict,
+    near,
+    slack_of,
+    step_of,
+    sums,
+)
 from rlhf.nodes.evidence.readers.retailers import Mention
 from rlhf.nodes.evidence.readers.roles import role_of
 from rlhf.nodes.evidence.readers.sums import equation_results
-from rlhf.nodes.evidence.readers.text import content_words, words
+from rlhf.nodes.evidence.readers.text import content_words, last_match, words
 from rlhf.prompts.words import load_words, lowered
 
 _STATED_BEFORE: Final = re.compile(r"(?!\s(?:budget|media budget))[^.\n$€£%]{0,24}$")
 _STATED_AFTER: Final = re.compile(
-    r"\s(?:in total|altogether|overall|all told|in all|all in all|combined|in sum|insgesamt|zusammen|au total|en tout|en total|no total|ao todo)(?!\w)",
+    r"\s(?:in total|altogether|overall|all told|in all|all in all|combined|in sum|insgesamt|"
+    r"zusammen|au total|en tout|en total|no total|ao todo)(?!\w)",
     re.IGNORECASE,
 )
 
@@ -97,7 +108,8 @@ _LINKED: Final = re.compile(
     re.IGNORECASE,
 )
 _TAKES: Final = re.compile(
-    r"(?:\s?[:=–—-]\s?|\s\(|\s(?:gets?|takes?|receives?|has|at|with|bekommt|erhält|reçoit|recibe|recebe)\s(?:only |about )?|\s)",
+    r"(?:\s?[:=–—-]\s?|\s\(|\s(?:gets?|takes?|receives?|has|at|with|bekommt|erhält|reçoit|"
+    r"recibe|recebe)\s(?:only |about )?|\s)",
     re.IGNORECASE,
 )
 
@@ -284,7 +296,8 @@ def _settled(
     counted = best if best is not None else next(iter(sums(split.beside)), ())
     total = middle + sum(each.value for each in counted)
     vague = any(place.unknown for place in split.allocations.values() if place.amount is None) and not groups
-    if (best is not None and not missing) or best is not None:
+    verdict: Verdict
+    if best is not None:
         verdict = "fits"
     elif target is None or not given or vague or unreadable or (missing and total < target):
         verdict = "open"
@@ -297,12 +310,14 @@ def _settled(
     )
     return replace(
         split,
-        reading=Reading(
-            verdict, total, counted, base if any(p.by_share or p.share for p in given.values()) else None
-        ),  # type: ignore[arg-type]
+        reading=Reading(verdict, total, counted, base if _shares(given) else None),
         wrong_totals=wrong,
         unread=bool(unreadable or vague or any(each.kind == "free" for each in split.beside)),
     )
+
+
+def _shares(given: dict[str, Allocation]) -> bool:
+    return any(place.by_share or place.share for place in given.values())
 
 
 def _again(
@@ -414,10 +429,11 @@ def _from_table(
             low = lowered(line.label)
             if value is None:
                 continue
-            kind = (
-                "reserve" if all_words.pattern("reserves").search(low)
-                else "fee" if all_words.pattern("fees").search(low) else "other"
-            )  # fmt: skip
+            kind: BesideKind = "other"
+            if all_words.pattern("reserves").search(low):
+                kind = "reserve"
+            elif all_words.pattern("fees").search(low):
+                kind = "fee"
             spot = amount or line.share
             beside.append(
                 Beside(
@@ -427,7 +443,7 @@ def _from_table(
                     spot.start if spot else line.start,
                     spot.end if spot else line.end,
                     amount is None,
-                )  # type: ignore[arg-type]
+                )
             )
         elif len(line.names) > 1:
             if value is not None:
@@ -511,9 +527,7 @@ def _is_stated_total(amount: Amount, text: str, low: str, start: int, mentions: 
         return False
     since = max(start, amount.start - 70)
     window = low[since : amount.start]
-    match = None
-    for match in load_words().pattern("totals").finditer(window):
-        pass
+    match = last_match(load_words().pattern("totals"), window)
     before = match is not None and _STATED_BEFORE.match(window, match.end()) is not None
     if not before and not _STATED_AFTER.match(text, amount.end):
         return False

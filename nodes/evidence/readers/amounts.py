@@ -105,9 +105,9 @@ def _find(text: str, words: Words) -> tuple[Amount, ...]:
             found and found[-1].currency and _RANGE_GAP.fullmatch(text, found[-1].end, match.start())
         )
         amount, magnitude = _read(match, text, follows, words)
-        if found and found[-1].kind in ("money", "number") and amount.kind == "money":
-            if _ARROW.fullmatch(text, found[-1].end, amount.start):
-                found[-1] = replace(found[-1], change=True)
+        moved = found and found[-1].kind in ("money", "number") and amount.kind == "money"
+        if moved and _ARROW.fullmatch(text, found[-1].end, amount.start):
+            found[-1] = replace(found[-1], change=True)
         if found and _is_range(found[-1], amount, text):
             if _CHANGES.search(text, max(0, found[-1].start - 60), found[-1].start) or (
                 found[-1].low > amount.high
@@ -198,9 +198,11 @@ def _amount(words: Words) -> re.Pattern[str]:
         rf"pesos|reais|US[ ]dollars|(?-i:USD|EUR|GBP|CHF|CAD|AUD|INR))(?!\w))"
         rf"|(?<!\w)(?P<big>(?:{WORDED}))(?<=thousand|.million)(?=\s(?:for|to|into|on|goes|and|is)(?!\w)|[.,;)\n]|$)"
         rf"|(?<!\w)(?P<fraction>{FRACTION}))"
-        rf"(?:[ \u00a0\u202f]{{0,2}}-?(?P<after>[%％]|(?:percent|per[ ]cent|prozent|pct|pour[ ]cent|por[ ]ciento|por[ ]cento)(?!\w)|{after}))?"
+        rf"(?:[ \u00a0\u202f]{{0,2}}-?(?P<after>[%％]|(?:percent|per[ ]cent|prozent|pct|pour[ ]cent|"
+        rf"por[ ]ciento|por[ ]cento)(?!\w)|{after}))?"
         rf"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par|por|je|le)[ ])(?P<period>{periods})(?!\w)"
-        rf"|[ \u00a0](?P<period2>daily|weekly|monthly|quarterly|annually|yearly|monatlich|mensuels?|mensuales|mensais)(?!\w))?"
+        rf"|[ \u00a0](?P<period2>daily|weekly|monthly|quarterly|annually|yearly|monatlich|"
+        rf"mensuels?|mensuales|mensais)(?!\w))?"
         rf"(?:(?<=[a-z])[ ](?:for|over|x|×)[ ](?P<times>{COUNT})[ ](?:day|week|month|quarter|year)s?(?!\w))?",
         re.IGNORECASE,
     )
@@ -286,7 +288,7 @@ def _period(name: str, words: Words) -> Period | None:
     found = words.meanings("periods").get(name.lower()) or {
         "monatlich": "month", "mensuel": "month", "mensuels": "month", "mensuales": "month", "mensais": "month",
     }.get(name.lower())  # fmt: skip
-    return found if found in DAYS else None  # type: ignore[return-value]
+    return found if found in DAYS else None
 
 
 def _signed(amount: Amount, text: str) -> Amount:

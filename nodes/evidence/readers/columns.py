@@ -103,17 +103,14 @@ def read_table(
         if all(cell.text == "" or re.fullmatch(r"[-:]+", cell.text) for cell in row):
             continue
         amounts = tuple(_amount_of(row, cells, choice, units, unit_cell) for choice in chosen)
-        share = next(
-            (cells[c][1] or cells[c][0] for c in shares if cells[c] and (cells[c][1] or cells[c][0])), None
-        )
-        share = share or next(
-            (cells[c][1] for choice in chosen for c in choice if cells[c] and cells[c][1]), None
-        )
+        beside = [figure[1] or figure[0] for c in shares if (figure := cells[c]) is not None]
+        own = [figure for choice in chosen for c in choice if (figure := cells[c]) is not None]
+        share = next((each for each in (*beside, *(figure[1] for figure in own)) if each is not None), None)
         if share is not None and share.kind != "percent":
             share = replace(share, kind="percent") if share.kind == "number" and share.value <= 100 else None
         spot = next((row[c] for choice in chosen for c in choice), label)
         unknown = bool(_OPEN.match(spot.text)) or any(
-            cells[c] and cells[c][0] and cells[c][0].kind == "unknown" for choice in chosen for c in choice
+            each[0] is not None and each[0].kind == "unknown" for each in own
         )
         found = named(label)
         head = next(
@@ -267,8 +264,11 @@ def _choices(
 
     def having(*wanted: str) -> list[int]:
         return [
-            c for c, role in enumerate(roles) if role in wanted and any(f[c] and f[c][0] for f in figures)
-        ]  # type: ignore[index]
+            c
+            for c, role in enumerate(roles)
+            if role in wanted
+            and any((figure := row[c]) is not None and figure[0] is not None for row in figures)
+        ]
 
     amount, total, periods, unknown, past = (
         having("amount"), having("total"), having("period"), having("unknown"), having("past"),
@@ -399,7 +399,7 @@ def _continued(lines: list[Line]) -> list[Line]:
             above = next((each for each in reversed(found) if each.kind != "note"), None)
             if index == len(lines) - 1 and len(lines) > 2:
                 line = replace(line, kind="total")
-            elif above is not None and above.kind == "retailer" and not above.amounts == line.amounts:
+            elif above is not None and above.kind == "retailer" and above.amounts != line.amounts:
                 line = replace(line, kind="retailer", names=above.names, label=above.label)
             else:
                 continue

@@ -38,12 +38,15 @@ _HALF: Final = re.compile(
 )
 _EVERY_RETAILER: Final = re.compile(
     r"(?<!\w)(?:nobody|no[- ]one|none(?: of them)?|keiner|niemand|personne|nadie|ninguno|ninguém|nenhum|aucun)(?!\w)|"
-    r"(?<!\w)(?:no (?:single |one )?|keine[rnms]? |kein |aucune? |ningún |nenhum[a]? |cada |jede[rnm]? |chaque |any (?:single |one )?|each |every |per |a single |one )"
+    r"(?<!\w)(?:no (?:single |one )?|keine[rnms]? |kein |aucune? |ningún |nenhum[a]? |cada |"
+    r"jede[rnm]? |chaque |any (?:single |one )?|each |every |per |a single |one )"
     r"(?:retailer|partner|channel|store|chain|account|network|line|händler|partner|enseigne|distributeur|cadena|minorista|varejista|rede)s?(?!\w)",
     re.IGNORECASE,
 )
 _SPLIT: Final = re.compile(
-    r"(?<!\w)(?:split|divid|allocat|distribut|apportion|share out|carve up|phase|spread|aufteil|verteil|aufzuteil|teile|répart|partage|reparte|repartir|distribu|divida|dividir|aloque|alocar)",
+    r"(?<!\w)(?:split|divid|allocat|distribut|apportion|share out|carve up|phase|spread|"
+    r"aufteil|verteil|aufzuteil|teile|répart|partage|reparte|repartir|distribu|divida|dividir|"
+    r"aloque|alocar)",
     re.IGNORECASE,
 )
 _MONTH_NAMES: Final = "jan feb mar apr may jun jul aug sep oct nov dec"
@@ -119,7 +122,7 @@ def wants_split(prompt: str) -> bool:
 def days_covered(prompt: str) -> float | None:
     """How long the budget is to last, in days, as far as the prompt says."""
     if match := _LASTS.search(prompt):
-        count = float(match[1]) if match[1].isdecimal() else max(1.0, read_worded(match[1]))
+        count = float(match[1]) if match[1].isdecimal() else max(1.0, read_worded(match[1]) or 1.0)
         return count * _DAYS[match[2].lower()]
     if match := _SPAN.search(prompt):
         first, last = _MONTHS[match[1].lower()], _MONTHS[match[2].lower()]

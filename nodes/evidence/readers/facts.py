@@ -26,23 +26,29 @@ _DISCLOSURE_WANTED: Final = re.compile(
     re.IGNORECASE,
 )
 _EACH_ITEM: Final = re.compile(
-    r"(?<!\w)(?:each|apiece|per (?:line|item|headline|bullet)|every|jeweils|je|pro zeile|chacune?s?|par ligne|cada|por línea)(?!\w)",
+    r"(?<!\w)(?:each|apiece|per (?:line|item|headline|bullet)|every|jeweils|je|pro zeile|"
+    r"chacune?s?|par ligne|cada|por línea)(?!\w)",
     re.IGNORECASE,
 )
 _ITEMS: Final = re.compile(
-    r"(?<!\w)(?:headlines|subject lines|bullets|bullet points|captions|taglines|slogans|titles|hooks|variants|options|names|lines|"
-    r"claims|posts|tweets|messages|push notifications|überschriften|betreffzeilen|titres|accroches|objets|titulares|asuntos|títulos|assuntos)(?!\w)",
+    r"(?<!\w)(?:headlines|subject lines|bullets|bullet points|captions|taglines|slogans|"
+    r"titles|hooks|variants|options|names|lines|"
+    r"claims|posts|tweets|messages|push notifications|überschriften|betreffzeilen|titres|"
+    r"accroches|objets|titulares|asuntos|títulos|assuntos)(?!\w)",
     re.IGNORECASE,
 )
 _WHOLE: Final = re.compile(
     r"(?<!\w)(?:in total|altogether|in all|text|email|post|page|together)(?!\w)", re.IGNORECASE
 )
 _WORD_LIMIT: Final = re.compile(
-    r"(?:(?:under|at most|no more than|not more than|not longer than|no longer than|max(?:imum)?(?: of)?|up to|within|fewer than|less than|in|of|"
-    r"\d{1,4} to|\d{1,4}[–-]|höchstens|maximal|bis zu|au plus|maximum|máximo(?: de)?|como máximo|hasta|até|no máximo|de \d{1,4} a)\s?"
+    r"(?:(?:under|at most|no more than|not more than|not longer than|no longer than|"
+    r"max(?:imum)?(?: of)?|up to|within|fewer than|less than|in|of|"
+    r"\d{1,4} to|\d{1,4}[–-]|höchstens|maximal|bis zu|au plus|maximum|máximo(?: de)?|"
+    r"como máximo|hasta|até|no máximo|de \d{1,4} a)\s?"
     r"(?P<number>\d{1,4})[\s-](?P<unit>words|characters|wörter[n]?|zeichen|mots|caractères|palabras|caracteres|palavras)"
     r"|(?P<number2>\d{1,4})[\s-](?P<unit2>words?|characters?|mots|palabras|palavras|wörter|zeichen|caractères|caracteres)\s"
-    r"(?:at most|max(?:imum)?|or (?:fewer|less)|limit|each at most|höchstens|maximum|máximo|como máximo|no máximo))(?!\w)",
+    r"(?:at most|max(?:imum)?|or (?:fewer|less)|limit|each at most|höchstens|maximum|máximo|"
+    r"como máximo|no máximo))(?!\w)",
     re.IGNORECASE,
 )
 

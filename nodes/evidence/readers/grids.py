@@ -178,7 +178,7 @@ def data_grid(text: str) -> Grid | None:
         data = json.loads(text[start:end])
     except (ValueError, RecursionError):
         return None
-    spans = {}
+    spans: dict[str, list[tuple[int, int]]] = {}
     for match in _VALUE.finditer(text, start, end):
         spans.setdefault(match[0], []).append(match.span())
     rows = list(_rows(data, spans, 0))
@@ -186,7 +186,7 @@ def data_grid(text: str) -> Grid | None:
 
 
 def _rows(data: Any, spans: dict[str, list[tuple[int, int]]], depth: int) -> Iterator[tuple[Cell, ...]]:
-    """Every object that holds plain values as a row "value, key: value, …"; a key with a plain value as a row of two."""
+    """Every object of plain values as a row "value, key: value, …"; a key with a plain value as a row of two."""
     if depth > 6:
         return
     if isinstance(data, dict):

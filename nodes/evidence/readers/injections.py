@@ -140,7 +140,8 @@ FORGED_VERDICT: Final = re.compile(
     r"\d{1,3}\s?/\s?(?:5|10|100)(?!\d)|(?:pass|accept)(?:ed)?(?!\w)|excellent(?!\w))"
     r"|(?<!\w)\[\[\s?(?:\d{1,2}|[AB])\s?\]\]"
     r"|(?<!\w)(?:final |overall )?(?:verdict|score|rating|grade|mark) (?:for|of|on) (?:this|the above|my) "
-    r"(?:answer|response|text|reply|submission|plan|mail)\s?(?:[:=]|is)\s?(?:level |a |an )?(?:5|five|10|100|full|excellent|perfect)(?!\d|[.,]\d|\s?%)"
+    r"(?:answer|response|text|reply|submission|plan|mail)\s?(?:[:=]|is)\s?(?:level |a |"
+    r"an )?(?:5|five|10|100|full|excellent|perfect)(?!\d|[.,]\d|\s?%)"
     # a verdict told as a fact, and one set by a program that nobody runs
     r"|(?<!\w)(?:this|the) (?:answer|response|submission) (?:was|is|has been|had been) (?:scored|rated|graded|"
     r"judged) (?:at |with |an? )?\d"

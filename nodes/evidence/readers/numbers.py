@@ -49,7 +49,8 @@ _GERMAN: Final = (
 WORDED: Final = (
     r"(?:half an? (?:million|billion)|(?:an?|one) quarter(?: of)? a million"
     rf"|{_WORD} (?:and a half) (?:thousand|million|billion)"
-    rf"|(?:an? )?{_WORD}(?:(?:[ -]| and ){_WORD}){{0,7}}(?: point(?: {_WORD}){{1,3}}(?: (?:thousand|million|billion))?)?"
+    rf"|(?:an? )?{_WORD}(?:(?:[ -]|"
+    rf" and ){_WORD}){{0,7}}(?: point(?: {_WORD}){{1,3}}(?: (?:thousand|million|billion))?)?"
     rf"|{_ROMANCE}(?:[ -]{_ROMANCE}){{0,6}}|{_GERMAN})"
 )
 FRACTIONS: Final = {

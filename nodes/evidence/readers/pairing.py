@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 from rlhf.nodes.evidence.readers.amounts import Amount
@@ -18,19 +19,23 @@ NEAR: Final = 25  # and between a name and an amount where there are fewer amoun
 
 _LINK: Final = re.compile(
     r"\W{0,3}(?:\(?\d{1,3}(?:[.,]\d)?\s?%\)?\W{0,3})?(?:of (?:the|our|this) (?:total )?(?:budget|money|spend|pot)? ?)?"
-    r"(?:goes |go |should go |will go |going |flows? |gehen |geht |fließen |va |vont |van |irá |vai |vão |is |are |set aside |reserved |(?:of it )?)?"
-    r"(?:to|for|on|at|in|into|towards?|with|via|through|behind|against|an|für|auf|bei|zu|in den|à|chez|pour|sur|a|para|en|em|no|na|ao|à)\s"
+    r"(?:goes |go |should go |will go |going |flows? |gehen |geht |fließen |va |vont |van |"
+    r"irá |vai |vão |is |are |set aside |reserved |(?:of it )?)?"
+    r"(?:to|for|on|at|in|into|towards?|with|via|through|behind|against|an|für|auf|bei|zu|"
+    r"in den|à|chez|pour|sur|a|para|en|em|no|na|ao|à)\s"
     r"(?:the\s|le\s|la\s|el\s|o\s)?\W{0,4}",
     re.IGNORECASE,
 )
 _EACH: Final = re.compile(
-    r"(?<!\w)(?P<each>each|apiece|jeweils|je|chacun|chacune|cada uno|cada um)(?!\w)|(?<!\w)(?P<evenly>evenly|equally|half and half|"
+    r"(?<!\w)(?P<each>each|apiece|jeweils|je|chacun|chacune|cada uno|cada um)(?!\w)|"
+    r"(?<!\w)(?P<evenly>evenly|equally|half and half|"
     r"between them|fifty-fifty)(?!\w)",
     re.IGNORECASE,
 )
 _AND: Final = re.compile(r"\s?(?:,|&|,? and|/|\+|und|et|y|e)\s|/|\+", re.IGNORECASE)
 _TOGETHER: Final = re.compile(
-    r"(?<!\w)(?:together|combined|jointly|between them|in total|share|shares|split|zusammen|gemeinsam|ensemble|juntos|juntas|en conjunto)(?!\w)",
+    r"(?<!\w)(?:together|combined|jointly|between them|in total|share|shares|split|zusammen|"
+    r"gemeinsam|ensemble|juntos|juntas|en conjunto)(?!\w)",
     re.IGNORECASE,
 )
 _OWN_AMOUNT: Final = re.compile(
@@ -147,7 +152,7 @@ class Reader:
                 for a in amounts
                 if a.kind == "money" and clause.start <= a.start < clause.end and not self._is_budget(a)
             ]
-            between = [self.response[a.end : b.start] for a, b in zip(here, here[1:], strict=False)]
+            between = [self.response[a.end : b.start] for a, b in pairwise(here)]
             if len(here) == len(shared) and all(_AND.fullmatch(gap) or gap == ", " for gap in between):
                 for taken, amount in zip(shared, here, strict=True):
                     taken.share, taken.amount = taken.amount, amount
@@ -311,7 +316,8 @@ class Reader:
         first, last = sorted((amount, share), key=lambda each: each.start)
         between = self.response[first.end : last.start].lower()
         left = re.sub(
-            r"(?<!\w)(?:or|is|i\.e\.|that is|equals|about|of the (?:total )?(?:budget|plan)|of budget|also|soit|das sind|ou|o|"
+            r"(?<!\w)(?:or|is|i\.e\.|that is|equals|about|of the (?:total )?(?:budget|plan)|of budget|"
+            r"also|soit|das sind|ou|o|"
             r"des budgets|vom budget|du budget|del presupuesto|do orçamento|share)(?!\w)",
             "",
             between,
@@ -328,13 +334,14 @@ class Reader:
             match = self._kept_before.search(before)
             if match and not re.search(r"(?<!\w)(?:to|for|into)\s*$", before[: match.start()][-6:] + " "):
                 ahead = [m for m in mentions if 0 <= m.start - amount.end < 40]
-                if not (ahead and _LINK.fullmatch(self.response, amount.end, ahead[0].start)):
-                    if len(before.split()) <= 9:
-                        return self._kind(match[0]), match[0]
+                linked = ahead and _LINK.fullmatch(self.response, amount.end, ahead[0].start)
+                if not linked and len(before.split()) <= 9:
+                    return self._kind(match[0]), match[0]
         stop = min([clause.end, amount.end + 70, *(m.start for m in mentions if m.start >= amount.end)])
         after = self.low[amount.end : stop]
         match = re.match(
-            r"\W{0,4}(?:%|(?:as|in|for|is|stays?|goes|go|to|into|a|an|the|our|my|kept|held|hold|set|aside|small|central|of it|on|"
+            r"\W{0,4}(?:%|(?:as|in|for|is|stays?|goes|go|to|into|a|an|the|our|my|kept|held|hold|set|"
+            r"aside|small|central|of it|on|"
             r"remains?|left|back|als|für|in|eine?|comme|pour|en|como|para|de|reste|bleiben|bleibt|quedan?|fica|ficam|we|i|is|it|"
             r"unspent|reserved|\d+ ?%|of|budget)\W{1,3}){0,6}",
             after,
@@ -343,9 +350,9 @@ class Reader:
         kept = self._kept_before.match(after, match.end())
         if kept is None:
             return None
-        if any(m.start - amount.end <= kept.end() + 12 and m.start >= amount.end for m in mentions):
-            if self._kind(kept[0]) != "reserve":
-                return None
+        named = any(m.start - amount.end <= kept.end() + 12 and m.start >= amount.end for m in mentions)
+        if named and self._kind(kept[0]) != "reserve":
+            return None
         apart = since == clause.start or _APART.search(before)
         return (self._kind(kept[0]), kept[0]) if apart else None
 

@@ -12,11 +12,12 @@ from rlhf.prompts.words import Words, load_words, lowered
 Role = Literal["spend", "price", "limit", "change", "past", "part", "described"]
 
 _BY: Final = re.compile(
-    r"(?<!\w)(?:by|um|de|from|another|extra|additional|only|kept?|still|further|zusätzlich|otros|outros|mais|más)"
-    r"\s(?:about |around |roughly |an? |the )?$"
+    r"(?<!\w)(?<!funded )(?<!backed )(?<!paid )(?<!led )(?:by|um|another|extra|additional|"
+    r"zusätzlich|further)\s(?:\w+\s)?$"
 )
 _MORE: Final = re.compile(
-    r"\s(?:more|less|extra|higher|lower|fewer|on top|mehr|weniger|zusätzlich|de plus|de moins|más|menos|a mais|a menos)(?!\w)"
+    r"\s(?:more|less|extra|higher|lower|fewer|on top|mehr|weniger|zusätzlich|de plus|de moins|"
+    r"más|menos|a mais|a menos)(?!\w)"
 )
 _UP_TO: Final = re.compile(
     r"(?<!\w)(?:up|down|rises?|increases?d?|increased|raised?|lifted|lift|grows?|grew|cut|cuts|trimmed|adds?|added|gains?)\s$"
@@ -58,11 +59,8 @@ def role_of(amount: Amount, text: str, start: int, end: int) -> Role:
             return role  # type: ignore[return-value]
     if _UP_TO.search(before) and _TO_AMOUNT.match(low, there):
         return "change"
-    if (
-        _BY.search(before) and not re.search(r"(?:funded|backed|supported|paid|led|followed) by\s$", before)
-    ) and not before.rstrip().endswith("only"):
-        if re.search(r"(?<!\w)(?:by|um|another|extra|additional|zusätzlich|further)\s(?:\w+\s)?$", before):
-            return "change"
+    if _BY.search(before):
+        return "change"
     if _MORE.match(low, there):
         return "change"
     if words.before("parts").search(before) and not re.search(r"\bwith\W*$", before):

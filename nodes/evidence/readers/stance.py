@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from rlhf.nodes.evidence.readers.document import Document
+from rlhf.nodes.evidence.readers.text import last_match
 from rlhf.nodes.evidence.readers.text import words as words_of
 from rlhf.prompts.words import Words, load_words, lowered
 
@@ -119,9 +120,8 @@ def is_made(document: Document, start: int, end: int, prompt: str = "") -> bool:
             return False
     # '"risk-free": no plan is' and '"Guaranteed" → "designed to help"': the line finds fault with what it opens with
     opens = low[block.start : inside[0]].strip(" *_-1234567890.)\"'“„«")
-    if quote is not None and not opens and re.match(r"\s*(?:[:=→–—-]|->)", after) and words_of(after):
-        return False
-    return True
+    opening = quote is not None and not opens
+    return not (opening and re.match(r"\s*(?:[:=→–—-]|->)", after) and words_of(after))
 
 
 def _is_subject(words: Words, after: str) -> bool:
@@ -136,9 +136,7 @@ def _is_subject(words: Words, after: str) -> bool:
 
 def _suggested(words: Words, lead: str, quoted: bool) -> bool:
     """Whether an instruction to use the line stands right before it."""
-    match = None
-    for match in words.pattern("suggestions").finditer(lead):  # noqa: B007 the last one counts
-        pass
+    match = last_match(words.pattern("suggestions"), lead)
     if match is None or len(lead) - match.end() > 22:
         return False
     rest = lead[match.end() :]
@@ -152,9 +150,7 @@ def _suggested(words: Words, lead: str, quoted: bool) -> bool:
 def _denied(words: Words, low: str, since: int, start: int) -> bool:
     """Whether a denial stands before, with no end of a thought between."""
     window = re.split(r"[;!?:]\s|\.\s|\n", low[since:start])[-1]
-    match = None
-    for match in words.pattern("denials").finditer(window):  # noqa: B007 the last one counts
-        pass
+    match = last_match(words.pattern("denials"), window)
     if match is None:
         return False
     between = window[match.end() :]

@@ -6,7 +6,7 @@ Nothing is demanded of a text that shows none; a relation of columns counts only
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 from rlhf.nodes.evidence.readers.amounts import Amount
@@ -14,9 +14,11 @@ from rlhf.nodes.evidence.readers.columns import figures_of, is_total_label
 from rlhf.nodes.evidence.readers.document import Document
 from rlhf.nodes.evidence.readers.grids import Grid
 from rlhf.nodes.evidence.readers.roles import role_of
+from rlhf.nodes.evidence.readers.text import last_match
 from rlhf.prompts.words import load_words, lowered
 
 MOST_COLUMNS: Final = 16
+_NUMERIC: Final = frozenset({"amount", "total", "period", "unknown", "past", "change", "measure"})
 _OPERATOR: Final = re.compile(r"\s{0,2}([+\-−–*×x])\s{0,2}(?:the\s)?")
 _EQUALS: Final = re.compile(
     r"\s{0,2}(?:=|makes|is|gives|equals|ergibt|macht|égale|font|son|são|igual a)\s{0,2}", re.IGNORECASE
@@ -68,7 +70,7 @@ def wrong_equations(document: Document, figures: Sequence[Amount]) -> Iterator[W
 def equation_results(text: str, figures: Sequence[Amount]) -> list[Amount]:
     """The figures that are only terms of an equation, not its result."""
     terms = []
-    for first, second in zip(figures, figures[1:], strict=False):
+    for first, second in pairwise(figures):
         if _OPERATOR.fullmatch(text, first.end, second.start) or re.fullmatch(
             r"\s{0,2}=\s{0,2}", text[first.end : second.start]
         ):
@@ -104,9 +106,10 @@ def wrong_cells(document: Document, grid: Grid) -> Iterator[WrongSum]:
     if not figures:
         return
     columns = [
-        c for c, role in enumerate(roles)
-        if role in ("amount", "total", "period", "unknown", "past", "change", "measure") and sum(row[c] is not None for row in figures) >= 2
-    ][:MOST_COLUMNS]  # fmt: skip
+        c
+        for c, role in enumerate(roles)
+        if role in _NUMERIC and sum(row[c] is not None for row in figures) >= 2
+    ][:MOST_COLUMNS]
     broken = set()
     for wrong in _across(figures, columns):
         broken.add((wrong.start, wrong.end))
@@ -129,16 +132,20 @@ def _across(figures: Sequence[Sequence[Amount | None]], columns: Sequence[int]) 
             if len(rows) < 3:
                 continue
             off = [row for row in rows if not _adds(row, result, parts)]
-            whole = sum(abs(row[result].value) for row in rows)  # type: ignore[union-attr]
+            whole = sum(abs(_value(row[result])) for row in rows)
             if len(off) == 1 and whole:
                 cell = off[0][result]
                 assert cell is not None
-                yield WrongSum(cell.start, cell.end, cell.value, sum(off[0][c].value for c in parts))  # type: ignore[union-attr]
+                yield WrongSum(cell.start, cell.end, cell.value, sum(_value(off[0][c]) for c in parts))
                 return
 
 
+def _value(amount: Amount | None) -> float:
+    return 0.0 if amount is None else amount.value
+
+
 def _adds(row: Sequence[Amount | None], result: int, parts: Sequence[int]) -> bool:
-    values = [each.value if (each := row[c]) is not None else 0.0 for c in parts]
+    values = [_value(row[c]) for c in parts]
     stated = row[result]
     assert stated is not None
     return abs(sum(values) - stated.value) <= max(0.004 * abs(stated.value), 0.01)
@@ -223,14 +230,12 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
         if clause is None or document.in_grid(stated.start) or stated.change or stated.period:
             continue
         window = low[max(clause.start, stated.start - 70) : stated.start]
-        found = None
-        for found in words.pattern("totals").finditer(window):  # noqa: B007 the last one counts
-            pass
+        found = last_match(words.pattern("totals"), window)
         if found is None or len(window) - found.end() > 26 or re.search(r"[$€£\d]", window[found.end() :]):
             continue
         said = stated.start - (len(window) - found.start())
         listed = [a for a in money[:place] if clause.start <= a.start < said and not a.change]
-        between = [text[a.end : b.start] for a, b in zip(listed, listed[1:], strict=False)]
+        between = [text[a.end : b.start] for a, b in pairwise(listed)]
         if len(listed) >= 2 and all(_LISTED.fullmatch(gap) for gap in between) and said - listed[-1].end < 60:
             spent = [a for a in listed if role_of(a, text, clause.start, clause.end) == "spend"]
             if len(spent) == len(listed) and not _sum_near(sum(a.value for a in listed), stated.value):

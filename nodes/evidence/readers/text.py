@@ -61,6 +61,14 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     return tuple(found)
 
 
+def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The last place of `text` that fits, None if none does."""
+    found = None
+    for match in pattern.finditer(text):
+        found = match
+    return found
+
+
 def distinct_share(found: Sequence[str], size: int) -> float:
     """Distinct runs of `size` words over all of them, 0 to 1; 1 for a text shorter than one run."""
     runs = list(zip(*(found[offset:] for offset in range(size)), strict=False))

@@ -18,7 +18,8 @@ from rlhf.prompts.words import Words, load_words, lowered
 Scale = Literal["calendar", "hour", "day", "week", "month", "phase"]
 HALF_A_YEAR: Final = 183
 _TO: Final = re.compile(
-    r"\s?(?:to|until|till|through|–|-|—|bis(?: zum)?|au|al|a|à|e|and|und|até|hasta(?: el)?)\s?(?:the\s|den\s|le\s|el\s|o\s)?",
+    r"\s?(?:to|until|till|through|–|-|—|bis(?: zum)?|au|al|a|à|e|and|und|até|"
+    r"hasta(?: el)?)\s?(?:the\s|den\s|le\s|el\s|o\s)?",
     re.IGNORECASE,
 )
 _BETWEEN: Final = re.compile(
@@ -37,7 +38,8 @@ _RELATIVE: Final = re.compile(
     re.IGNORECASE,
 )
 _WITHIN: Final = re.compile(
-    r"(?<!\w)(?:within|in|inside|innerhalb von|sous|en|dentro de|em)\s(?P<n>\d{1,3})\s(?P<unit>hour|day|week|month)s?(?!\w)",
+    r"(?<!\w)(?:within|in|inside|innerhalb von|sous|en|dentro de|"
+    r"em)\s(?P<n>\d{1,3})\s(?P<unit>hour|day|week|month)s?(?!\w)",
     re.IGNORECASE,
 )
 _UNITS: Final = {
@@ -224,7 +226,8 @@ def _deadlines(prompt: str) -> Iterator[_Deadline]:
         )
         whole = bool(
             re.search(
-                r"(?<!\w)(?:everything|all of it|alles|tout|todo|tudo|(?:is|be|are) (?:done|finished|complete|completed|ready|over))(?!\w)",
+                r"(?<!\w)(?:everything|all of it|alles|tout|todo|tudo|(?:is|be|are) (?:done|finished|"
+                r"complete|completed|ready|over))(?!\w)",
                 sentence,
             )
         )
@@ -243,10 +246,14 @@ def _missed(document: Document, prompt: str, moments: Sequence[Moment]) -> Itera
     names = {word[:4] for word in words_of(prompt) if word[:1].isupper()}
     months = {name[:4] for name in words.meanings("months")}
     later = re.compile(
-        r"(?<!\w)(?:review|measur|report|evaluat|follow|later|after|refund|learn|debrief|lesson|result|thank|archiv|invoic|pay|lease|contract|renew|trial|sampl|keep|still|if |onward|auswert|bilan|evalua|balance|avalia|not before|not a day)"
+        r"(?<!\w)(?:review|measur|report|evaluat|follow|later|after|refund|learn|debrief|lesson|"
+        r"result|thank|archiv|invoic|pay|lease|contract|renew|trial|sampl|keep|still|if |onward|"
+        r"auswert|bilan|evalua|balance|avalia|not before|not a day)"
     )
     prepares = re.compile(
-        r"(?<!\w)(?:rehears|prepar|set up|setup|deliver|train|brief|print|install|invit|build|built|confirm|assembl|proof|generalprobe|aufbau|lieferung|schulung|répétition|livraison|montage|ensayo|montaje|ensaio|treinamento|montagem)"
+        r"(?<!\w)(?:rehears|prepar|set up|setup|deliver|train|brief|print|install|invit|build|"
+        r"built|confirm|assembl|proof|generalprobe|aufbau|lieferung|schulung|répétition|livraison|"
+        r"montage|ensayo|montaje|ensaio|treinamento|montagem)"
     )
     low = lowered(document.text)
     for deadline in deadlines:
@@ -338,7 +345,9 @@ def _out_of_order(document: Document, prompt: str, moments: Sequence[Moment]) ->
                 )
         lead = low[clause.start : clause.start + 30].lstrip(" *-–(")
         follows = re.match(
-            r"(?:once|after that|after this|afterwards|when that is done|when they|then|thereafter|sobald|danach|anschließend|ensuite|puis|une fois|después|luego|una vez|depois|em seguida|assim que)(?!\w)",
+            r"(?:once|after that|after this|afterwards|when that is done|when they|then|thereafter|"
+            r"sobald|danach|anschließend|ensuite|puis|une fois|después|luego|una vez|depois|"
+            r"em seguida|assim que)(?!\w)",
             lead,
         )
         if (

@@ -16,13 +16,14 @@ _CLOSING: Final = re.compile(
     re.IGNORECASE,
 )
 _LINK_WORDS: Final = """
-    a an and as at because but by for from if in into is its nor of on or our so that the their this to was were which
-    while will with your are be been being has have had than then when where who whose if until before after between each
-    every per via about against during under over very more most not only such these those can could should would may
-    must his her my we they he she it's compare und der die das dem den des ein eine einen mit für auf von zu im am zum
-    zur bei als wie wenn weil dass oder aber nicht sich ist sind wird werden et le la les de des du un une au aux pour
-    par avec dans sur qui que ou mais est sont sera y el los las con del al una para por en que o pero es son será com
-    da das do dos na nas no nos um uma ao aos à e mas
+    a an and as at because but by for from if in into is its nor of on or our so that the their this to
+    was were which while will with your are be been being has have had than then when where who whose if
+    until before after between each every per via about against during under over very more most not
+    only such these those can could should would may must his her my we they he she it's compare und der
+    die das dem den des ein eine einen mit für auf von zu im am zum zur bei als wie wenn weil dass oder
+    aber nicht sich ist sind wird werden et le la les de des du un une au aux pour par avec dans sur qui
+    que ou mais est sont sera y el los las con del al una para por en que o pero es son será com da das
+    do dos na nas no nos um uma ao aos à e mas
 """
 _DANGLING: Final = frozenset(_LINK_WORDS.split())
 SHORT_ITEM: Final = 4
