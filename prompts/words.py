@@ -10,7 +10,9 @@ entry can be slow.
 """
 
 import hashlib
+import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -22,6 +24,7 @@ from rlhf.prompts.strict_yaml import RubricError, read_yaml
 
 MAX_ENTRY: Final = 1_000
 MAX_DEPTH: Final = 3
+LOOK_AGAIN: Final = 1.0  # seconds after which the folder is looked at again
 SECTIONS: Final = frozenset(
     [
         "forbidden_claims",
@@ -195,13 +198,23 @@ def lowered(text: str) -> str:
 
 
 def load_words(extra_folder: Path | None = None) -> Words:
-    """The shipped words and the team's own; read again only when a file has changed.
+    """The shipped words and the team's own; a changed file counts a second later.
 
     Raises `RubricError` with file, line and mistake.
     """
+    where = (str(extra_folder or os.environ.get("RLHF_RUBRICS", "")), os.getcwd())
+    known = _seen.get(where)
+    if known is not None and time.monotonic() - known[0] < LOOK_AGAIN:
+        return known[1]
     folder = rubric_folder(extra_folder)
     own = sorted((folder / "words").glob("*.yaml")) if folder else []
-    return _load(tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in own))
+    found = _load(tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in own))
+    _seen.clear()
+    _seen[where] = time.monotonic(), found
+    return found
+
+
+_seen: dict[tuple[str, str], tuple[float, Words]] = {}
 
 
 @lru_cache(maxsize=8)

@@ -9,9 +9,10 @@ from rlhf.nodes.evidence import (
     FindingKind,
     Severity,
     collect_evidence,
-    collect_findings,
+    findings_of,
     grade_checks,
     known_checks,
+    run_checks,
 )
 from rlhf.prompts.rubric import RubricError, RubricPack, load_pack
 from rlhf.state.errors import InputError
@@ -73,11 +74,12 @@ def check_evidence(
         raise InputError(str(error)) from error
     evidence = collect_evidence(prompt, response, context or {}, pack.anchors)
     named = _named(pack)
-    graded = grade_checks(pack, evidence)
+    results = run_checks(evidence)
+    graded = grade_checks(pack, evidence, results)
     return ResponseEvidence(
         findings=tuple(
             _shown(found)
-            for found in collect_findings(evidence)
+            for found in findings_of(results)
             if _LACKING.get(found.kind, next(iter(named))) in named
         ),
         dimensions={name: DimensionGrade(score=part.score, cap=part.cap) for name, part in graded.items()},

@@ -10,8 +10,10 @@ from rlhf.nodes.evidence.grading import (
     CheckFunction,
     collect_evidence,
     collect_findings,
+    findings_of,
     grade_checks,
     known_checks,
+    run_checks,
 )
 from rlhf.nodes.evidence.results import CheckResult, DimensionEvidence, Evidence
 
@@ -27,6 +29,8 @@ __all__ = [
     "Severity",
     "collect_evidence",
     "collect_findings",
+    "findings_of",
     "grade_checks",
     "known_checks",
+    "run_checks",
 ]

@@ -131,15 +131,27 @@ def collect_evidence(
 
 def collect_findings(evidence: Evidence) -> tuple[Finding, ...]:
     """Everything the checks find, whatever the pack, the worst first."""
-    return worst_first(found for check in CHECKS.values() for found in check(evidence).findings)
+    return findings_of(run_checks(evidence))
 
 
-def grade_checks(pack: RubricPack, evidence: Evidence) -> dict[str, DimensionEvidence]:
-    """Dimension → its evidence, by the checks and caps the pack names. Each check runs once.
+def run_checks(evidence: Evidence) -> dict[str, CheckResult]:
+    """Every check, whatever the pack."""
+    return {name: check(evidence) for name, check in CHECKS.items()}
+
+
+def findings_of(results: Mapping[str, CheckResult]) -> tuple[Finding, ...]:
+    """What the checks found, each once, the worst first."""
+    return worst_first(found for result in results.values() for found in result.findings)
+
+
+def grade_checks(
+    pack: RubricPack, evidence: Evidence, done: Mapping[str, CheckResult] | None = None
+) -> dict[str, DimensionEvidence]:
+    """Dimension → its evidence, by the checks and caps the pack names. Each check runs once, or was `done` before.
 
     Raises `KeyError` for an unknown check; `load_pack(…, known_checks=known_checks())` rules that out.
     """
-    results: dict[str, CheckResult] = {}
+    results: dict[str, CheckResult] = dict(done or {})
 
     def result(name: str) -> CheckResult:
         if name not in results:

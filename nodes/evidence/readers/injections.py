@@ -125,7 +125,7 @@ _OTHERS: Final = (
     r"|(?:निर्देश|निर्देशों|नियम|नियमों|आदेश|आदेशों)\s?(?:को)?\s?(?:अनदेखा|नज़रअंदाज़|नजरअंदाज|भूल)|(?:पूरे|"
     r"सर्वोच्च|अधिकतम) अंक"
 )
-JUDGE_INSTRUCTION: Final = re.compile(_ENGLISH + _OTHERS, re.IGNORECASE)
+JUDGE_INSTRUCTION: Final = re.compile(_ENGLISH + _OTHERS)  # to be held against text in lower case
 
 _VERDICT_NAME: Final = (
     r"(?:level|score|rating|overall[_ ]score|overall[_ ]rating|verdict|grade|final[_ ]score|marks?)"
