@@ -178,10 +178,13 @@ def _one_a_sentence(pattern: re.Pattern[str], evidence: Evidence) -> list[tuple[
 
 def _orders_in_words(evidence: Evidence) -> list[tuple[int, int]]:
     low = lowered(evidence.response)
+    known = _one_a_sentence(JUDGE_INSTRUCTION, evidence)
     return [
         match.span()
         for match in load_words().pattern("judge_orders").finditer(low)
-        if not _is_shown(evidence, *match.span()) and not _is_described(evidence, *match.span())
+        if not any(start < match.end() and match.start() < end for start, end in known)
+        and not _is_shown(evidence, *match.span())
+        and not _is_described(evidence, *match.span())
     ]
 
 
