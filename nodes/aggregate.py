@@ -40,7 +40,7 @@ async def aggregate(state: JudgeState, runtime: Runtime[RunContext], *, services
 
 def _feedback(services: Services, state: JudgeState, runtime: Runtime[RunContext]) -> Feedback:
     settings = settings_of(services, state, runtime)
-    response = services.ledger.response(state["response_id"])
+    response = services.response(state["response_id"])
     verdicts = {
         verdict.dimension: verdict for verdict in services.ledger.verdicts(state["verdicts"].values())
     }

@@ -9,14 +9,14 @@ from langgraph.types import Command, Send
 
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.generation.sampling import Function, Plan, Source, Weights, sample
-from rlhf.nodes.services import Services
+from rlhf.nodes.services import IN_FLIGHT, Services
 from rlhf.state.endpoints import FUNCTION
 from rlhf.state.graph_state import PipelineState, RunContext
 from rlhf.state.ledger import RunRow
 from rlhf.state.run_report import TrainingStage
 from rlhf.state.settings import Settings
 
-BATCH = 256
+BATCH = IN_FLIGHT
 """Responses per pass: one checkpoint holds their ids, and a killed run repeats none of them."""
 
 

@@ -1,13 +1,12 @@
-"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew or found in the ledger."""
+"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from langgraph.runtime import Runtime
 
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
-from rlhf.nodes.judge_version import key_of, known_verdict, template_version
+from rlhf.nodes.judge_version import key_of, template_version
 from rlhf.nodes.panel import evidence_for, pack_for, settings_of
 from rlhf.nodes.services import Services
 from rlhf.nodes.tracing.spans import span, spend
@@ -34,25 +33,22 @@ async def judge(
 async def judge_combined(
     state: JudgeState, runtime: Runtime[RunContext], *, services: Services
 ) -> JudgeState:
-    """Reach the verdicts on all dimensions in one call, or on those that the ledger does not have; as `judge`."""
-    return await _reached(state, runtime, services, DIMENSIONS)
+    """Reach the verdicts on all dimensions that `route` did not find in the ledger in one call; as `judge`."""
+    missing = [dimension for dimension in DIMENSIONS if dimension not in state["verdicts"]]
+    return await _reached(state, runtime, services, missing)
 
 
 async def _reached(
     state: JudgeState, runtime: Runtime[RunContext], services: Services, dimensions: Sequence[str]
 ) -> JudgeState:
     settings = await in_thread(settings_of, services, state, runtime)
-    response = await in_thread(lambda: services.ledger.response(state["response_id"]))
-    run_id = state.get("run_id")
-    keys = await in_thread(_known, services, run_id, response, dimensions, settings.judge)
-    if keys:
-        spend(Usage(cached=len(keys)))
-    if missing := [dimension for dimension in dimensions if dimension not in keys]:
-        request = await in_thread(_question, services, response, missing, settings)
-        for dimension, reply in (await _asked(services, request)).items():
-            verdict = _verdict(reply, response, dimension, settings.judge)
-            await in_thread(partial(services.ledger.add_verdict, run_id, verdict, cached=False))
-            keys[dimension] = verdict.key
+    response = await in_thread(services.response, state["response_id"])
+    request = await in_thread(_question, services, response, dimensions, settings)
+    keys = {}
+    for dimension, reply in (await _asked(services, request)).items():
+        verdict = _verdict(reply, response, dimension, settings.judge)
+        await in_thread(services.ledger.add_verdict, state.get("run_id"), verdict)
+        keys[dimension] = verdict.key
     return {"verdicts": keys}
 
 
@@ -77,23 +73,6 @@ async def _asked(services: Services, request: JudgeRequest) -> dict[str, JudgeRe
             usage=usage.model_dump(),
         )
         return replies
-
-
-def _known(
-    services: Services,
-    run_id: str | None,
-    response: ResponseRow,
-    dimensions: Sequence[str],
-    judge: JudgeSettings,
-) -> dict[str, str]:
-    """Keys of the finished verdicts, where this question was asked before; noted as found in the run's usage."""
-    found = {}
-    for dimension in dimensions:
-        known = known_verdict(services.ledger, response, dimension, judge)
-        if known is not None:
-            services.ledger.add_verdict(run_id, known, cached=True)
-            found[dimension] = known.key
-    return found
 
 
 def _question(
@@ -134,21 +113,11 @@ def _request(
 
 def _verdict(reply: JudgeReply, response: ResponseRow, dimension: str, judge: JudgeSettings) -> Verdict:
     return Verdict(
+        **dict(reply),
         key=key_of(response, dimension, judge),
         response_key=response.key,
         dimension=dimension,
-        status=reply.status,
-        score=reply.score,
-        confidence=reply.confidence,
-        method=reply.method,
-        strengths=reply.strengths,
-        weaknesses=reply.weaknesses,
-        rationale=reply.rationale,
-        failure=reply.failure,
-        error=reply.error,
-        replaced=reply.replaced,
         model=judge.model,
         rubric_version=pack_for(response.task_type).version,
         template_version=template_version(judge),
-        usage=reply.usage,
     )

@@ -1,5 +1,7 @@
 """The judge's identity: the key of a verdict, the version of what is asked, and the calibration that belongs to it."""
 
+from collections.abc import Sequence
+
 from rlhf.nodes.panel import pack_for
 from rlhf.nodes.services import Services
 from rlhf.prompts.combined import COMBINED_VERSION
@@ -49,24 +51,33 @@ def keys_of(response: ResponseRow, dimension: str, judge: JudgeSettings) -> tupl
     return key_of(response, dimension, judge), _key(judge.model, response, dimension, judge)
 
 
-def known_verdict(
-    ledger: Ledger, response: ResponseRow, dimension: str, judge: JudgeSettings
-) -> Verdict | None:
-    """The finished verdict of this judge, or None if it must be asked for. Blocking.
+def known_verdicts(
+    ledger: Ledger, response: ResponseRow, dimensions: Sequence[str], judge: JudgeSettings
+) -> dict[str, Verdict]:
+    """The finished verdicts of this judge by dimension; what is missing must be asked for. Blocking.
 
     A verdict with an older key says nothing of the address it came from: it counts where every run that asked for it
     recorded the address that is asked now. One that no run asked for (`rlhf judge` alone) came from nobody knows
     where, and is asked for again.
     """
-    key, older = keys_of(response, dimension, judge)
-    if (found := ledger.verdict(key)) is not None or older == key:
-        return found
-    if (found := ledger.verdict(older)) is None:
-        return None
-    asked = judge.endpoint().identity
-    askers = ledger.origins.askers(older)
-    same = [ledger.run(run_id).settings.judge.endpoint().identity == asked for run_id in askers]
-    return found if same and all(same) else None
+    keys = {dimension: keys_of(response, dimension, judge) for dimension in dimensions}
+    there = ledger.verdicts({key for both in keys.values() for key in both})
+    scored = {verdict.key: verdict for verdict in there if verdict.status == "scored"}
+    found = {}
+    for dimension, (key, older) in keys.items():
+        if key in scored:
+            found[dimension] = scored[key]
+        elif older in scored and _came_from(ledger, older, judge.endpoint().identity):
+            found[dimension] = scored[older]
+    return found
+
+
+def _came_from(ledger: Ledger, key: str, address: str) -> bool:
+    """Whether every run that asked for the verdict asked this judge."""
+    askers = ledger.origins.askers(key)
+    return bool(askers) and all(
+        ledger.run(run_id).settings.judge.endpoint().identity == address for run_id in askers
+    )
 
 
 def _key(identity: str, response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from rlhf.nodes.concurrency import together
-from rlhf.nodes.services import Services
+from rlhf.nodes.services import IN_FLIGHT, Services
 from rlhf.prompts.rubric import RubricError, RubricPack, load_pack
 from rlhf.state.errors import InputError
 from rlhf.state.graph_state import JudgeState, RunContext, as_context
@@ -24,7 +25,7 @@ def settings_of(services: Services, state: JudgeState, runtime: Runtime[RunConte
     """The settings to judge by: the run's, or the operator's with the client's choices. Blocking."""
     if run_id := state.get("run_id"):
         return services.run(run_id).settings
-    return as_context(runtime.context).applied_to(services.settings)
+    return services.chosen(as_context(runtime.context).model_dump_json())
 
 
 @lru_cache(maxsize=64)
@@ -38,28 +39,32 @@ def pack_for(task_type: str) -> RubricPack:
         raise InputError(str(error)) from error
 
 
-_recent: dict[tuple[str, str], Mapping[str, "DimensionEvidence"]] = {}
-_RECENT_LIMIT = 256
-
-
 def evidence_for(pack: RubricPack, response: ResponseRow) -> Mapping[str, "DimensionEvidence"]:
-    """Graded checks per dimension. Computed once for the five judges of a response, then soon forgotten."""
+    """Graded checks per dimension. Computed once for the five judges of a response."""
+    return _evidence(_Read(pack.version, response.key, pack, response))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A response to be read by a pack; the two keys stand for it."""
+
+    pack_version: str
+    response_key: str
+    pack: RubricPack = field(compare=False)
+    response: ResponseRow = field(compare=False)
+
+
+@lru_cache(maxsize=2 * IN_FLIGHT)
+def _evidence(read: _Read) -> Mapping[str, "DimensionEvidence"]:
     from rlhf.nodes.evidence import collect_evidence, grade_checks
 
-    key = (pack.version, response.key)
-    if key not in _recent:
-        if len(_recent) >= _RECENT_LIMIT:
-            _recent.clear()
-        evidence = collect_evidence(response.prompt, response.text, response.context, pack.anchors)
-        _recent[key] = grade_checks(pack, evidence)
-    return _recent[key]
+    pack, response = read.pack, read.response
+    evidence = collect_evidence(response.prompt, response.text, response.context, pack.anchors)
+    return grade_checks(pack, evidence)
 
 
 Panel = CompiledStateGraph[Any, RunContext, Any, Any]
 """The judge graph as a run uses it."""
-
-_AT_ONCE = 256
-"""Responses before the panel at once; what reaches the endpoint at once is judge.concurrency."""
 
 
 async def judge_responses(
@@ -67,9 +72,10 @@ async def judge_responses(
 ) -> None:
     """Send a run's responses through the panel, which keeps its feedback; `tell` hears how many are done.
 
-    What is scored already is found in the ledger. Raises EndpointError when no judgement can be served at all.
+    At most IN_FLIGHT at once; what reaches the endpoint at once is judge.concurrency. What is scored already is
+    found in the ledger. Raises EndpointError when no judgement can be served at all.
     """
-    room, done = asyncio.Semaphore(_AT_ONCE), 0
+    room, done = asyncio.Semaphore(IN_FLIGHT), 0
 
     async def one(key: str) -> None:
         nonlocal done

@@ -1,37 +1,61 @@
-"""Node `route`: puts the response into the ledger and settles which rubric pack and which nodes judge it."""
+"""Node `route`: puts the response into the ledger and settles its rubric pack and which verdicts are missing."""
+
+from typing import Any
 
 from langgraph.runtime import Runtime
+from langgraph.types import Overwrite
 
 from rlhf.nodes.concurrency import in_thread
+from rlhf.nodes.judge_version import known_verdicts
 from rlhf.nodes.panel import pack_for, settings_of
 from rlhf.nodes.services import Services
+from rlhf.nodes.tracing.spans import spend
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.files.prompts import checked_text, parse_prompt
 from rlhf.state.graph_state import JudgeState, RunContext
 from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
+from rlhf.state.records import Usage
+from rlhf.state.settings import JudgeSettings
 
 
-async def route(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> JudgeState:
-    """Register the response (a pipeline's is in the ledger already) and name its task type.
+async def route(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> dict[str, Any]:
+    """Register the response (a pipeline's is in the ledger already), name its task type, find what is judged already.
 
     Raises InputError for an unusable prompt, response or context and for an unknown task type.
     """
-    if "response_id" in state and "run_id" in state:
-        row = await in_thread(lambda: services.ledger.response(state["response_id"]))
-        return {"task_type": row.task_type}
     settings = await in_thread(settings_of, services, state, runtime)
-    task_type = state.get("task_type") or settings.task_type
-    response_id = await in_thread(lambda: _register(services.ledger, state, task_type))
-    return {"task_type": task_type, "response_id": response_id}
+    if "response_id" in state and "run_id" in state:
+        response_id = state["response_id"]
+    else:
+        task_type = state.get("task_type") or settings.task_type
+        response_id = await in_thread(_register, services.ledger, state, task_type)
+    response = await in_thread(services.response, response_id)
+    known = await in_thread(_known, services, state.get("run_id"), response_id, settings.judge)
+    if known:
+        spend(Usage(cached=len(known)))
+    # A thread's last response may have left verdicts of its own.
+    return {"task_type": response.task_type, "response_id": response_id, "verdicts": Overwrite(known)}
 
 
 async def chosen_judges(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> list[str]:
-    """Names of the nodes that judge: one per dimension, or the one that judges them all (judge.mode)."""
+    """Names of the nodes that judge: one per missing dimension, or the one that judges them all (judge.mode)."""
+    missing = [dimension for dimension in DIMENSIONS if dimension not in state["verdicts"]]
+    if not missing:
+        return ["aggregate"]
     settings = await in_thread(settings_of, services, state, runtime)
     if settings.judge.mode == "combined":
         return ["judge_combined"]
-    return [f"judge_{dimension}" for dimension in DIMENSIONS]
+    return [f"judge_{dimension}" for dimension in missing]
+
+
+def _known(services: Services, run_id: str | None, response_id: str, judge: JudgeSettings) -> dict[str, str]:
+    """Keys of the finished verdicts, where this question was asked before; noted as found in the run's usage."""
+    found = known_verdicts(services.ledger, services.response(response_id), DIMENSIONS, judge)
+    keys = {dimension: verdict.key for dimension, verdict in found.items()}
+    if run_id is not None and keys:
+        services.ledger.note_found(run_id, keys.values())
+    return keys
 
 
 def _register(ledger: Ledger, state: JudgeState, task_type: str) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from langgraph.config import get_config
 
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import LedgerError
+from rlhf.state.graph_state import RunContext
 from rlhf.state.ledger import Ledger, RunRow
 from rlhf.state.recipe import choose_recipe
 from rlhf.state.settings import Settings
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from rlhf.nodes.crews.pool import CrewPool
     from rlhf.nodes.endpoints.lane import Patience
 
+
+IN_FLIGHT = 256
+"""Responses before the judges at once: one batch of a run, or what a retry and an evaluation send side by side."""
 
 Respond = Callable[[str], object]
 """A caller's model: from a prompt to a text, or to an awaitable of one."""
@@ -38,6 +43,12 @@ class Services:
         self._pool: CrewPool | None = None
         self._embedded: EmbeddedServer | None = None
         self._runs: dict[str, RunRow] = {}
+        # Its key is made of its content: what was read once is right for ever. Twice as many as a run has in flight,
+        # because a server may have two runs at work.
+        self.response = lru_cache(maxsize=2 * IN_FLIGHT)(lambda key: self.ledger.response(key))
+        """A response by its key, read once while it is judged. Blocking."""
+        self.chosen = lru_cache(maxsize=64)(self._chosen)
+        """The operator's settings with a client's choices, given as the JSON of a RunContext. Blocking."""
         self.functions: dict[str, Respond] = {}
         """What answers the prompts of the runs whose policy is a Python function, by run id."""
 
@@ -48,6 +59,9 @@ class Services:
             if self._settings is None:
                 self._settings = choose_recipe().settings
             return self._settings
+
+    def _chosen(self, context: str) -> Settings:
+        return RunContext.model_validate_json(context).applied_to(self.settings)
 
     @property
     def ledger(self) -> Ledger:
@@ -108,6 +122,7 @@ class Services:
                     part.close()
             self._pool = self._embedded = self._ledger = None
             self._runs.clear()
+            self.response.cache_clear()
 
 
 operator = Services()

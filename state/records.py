@@ -113,15 +113,9 @@ class FailureKind(StrEnum):
     """The endpoint reads no text of this length; like refused, a fault of the one input."""
 
 
-class Verdict(Record):
-    """One judge's answer on one dimension: scored, or failed and then without any number."""
+class JudgeReply(Record):
+    """A verdict as the judge gave it: scored, or failed and then without any number."""
 
-    key: str
-    """From the judge's model, rubric and template version, response and dimension (rlhf.state.keys.verdict_key)."""
-    response_key: str
-    """Key of the response judged."""
-    dimension: str
-    """Name of the dimension judged (rlhf.prompts.dimensions)."""
     status: Literal["scored", "failed"]
     """scored, or failed: then there is a `failure` and neither score nor confidence."""
     score: float | None = Field(default=None, ge=0.0, le=100.0)
@@ -142,14 +136,25 @@ class Verdict(Record):
     """The failure in one line for people; None where there is none."""
     replaced: int = Field(default=0, ge=0)
     """Characters of the answer that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
+    usage: Usage = Usage()
+    """What reaching it cost."""
+
+
+class Verdict(JudgeReply):
+    """One judge's answer on one dimension, and what it was asked."""
+
+    key: str
+    """From the judge's model, rubric and template version, response and dimension (rlhf.state.keys.verdict_key)."""
+    response_key: str
+    """Key of the response judged."""
+    dimension: str
+    """Name of the dimension judged (rlhf.prompts.dimensions)."""
     model: str
     """The judge as `judge.model` names it."""
     rubric_version: str
     """Version of the rubric pack: a hash of its content."""
     template_version: str
     """Version of all that was asked besides the rubric: template, evidence, and the settings that shape the answer."""
-    usage: Usage = Usage()
-    """What reaching it cost."""
 
 
 class EvidenceNote(Record):

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from rlhf.nodes.endpoints.problem import Message, Problem
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.records import FailureKind, Usage
+from rlhf.state.records import JudgeReply as JudgeReply
 
 Method = Literal["logprobs", "samples", "level"]
 
@@ -55,25 +56,6 @@ class JudgeRequest(Message):
     def name(self) -> str:
         """What the judge is called: its dimension, or combined."""
         return "combined" if self.combined else self.dimensions[0]
-
-
-class JudgeReply(Message):
-    """A verdict as the judge gave it: scored, or failed and then without any number."""
-
-    status: Literal["scored", "failed"]
-    score: float | None = Field(default=None, ge=0.0, le=100.0)
-    """Expected level × 20."""
-    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
-    """1 − standard deviation of the level ÷ 2.5, the largest there can be; see `readings`."""
-    method: Method | None = None
-    strengths: list[str] = Field(default_factory=list)
-    weaknesses: list[str] = Field(default_factory=list)
-    rationale: str = ""
-    failure: FailureKind | None = None
-    error: str | None = None
-    replaced: int = Field(default=0, ge=0)
-    """Characters of the answer that no text may hold (half a surrogate pair, NUL), replaced by U+FFFD."""
-    usage: Usage = Usage()
 
 
 class ModelCall(Message):

@@ -289,8 +289,11 @@ class Ledger:
             row = connection.execute(query).first()
         return None if row is None else read_verdict(row)
 
-    def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool) -> None:
-        """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage."""
+    def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool = False) -> None:
+        """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage.
+
+        A `cached` one was found in the ledger: nothing is kept of it but that.
+        """
         row = {
             "key": verdict.key,
             "response_key": verdict.response_key,
@@ -307,6 +310,13 @@ class Ledger:
                 usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
                 asked = {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
                 self._database.add_up(connection, t.run_verdicts, asked | usage, list(usage))
+
+    def note_found(self, run_id: str, keys: Iterable[str]) -> None:
+        """Keep that the run uses these verdicts, which the ledger had already; they cost it nothing."""
+        free = {"calls": 0, "input_tokens": 0, "output_tokens": 0}
+        rows = [{"run_id": run_id, "verdict_key": key, "cached": True, **free} for key in keys]
+        with self._database.writing() as connection:
+            self._database.insert(connection, t.run_verdicts, rows)
 
     def verdicts(self, keys: Iterable[str]) -> list[Verdict]:
         """The verdicts with these keys that exist, scored or failed."""
