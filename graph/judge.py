@@ -48,11 +48,10 @@ def _wired(graph: StateGraph[Any, Any, Any, Any], services: Services) -> StateGr
         graph.add_node(name, of_judge(partial(judge, dimension=dimension), services))
     graph.add_node("judge_combined", of_judge(judge_combined, services))
     graph.add_conditional_edges(
-        "route", partial(chosen_judges, services=services), [*separate, "judge_combined", "aggregate"]
+        "route", partial(chosen_judges, services=services), [*separate, "judge_combined"]
     )
-    # One by one, not as a group: only the judges whose verdicts are missing are at work, all in one step.
-    for name in (*separate, "judge_combined"):
-        graph.add_edge(name, "aggregate")
+    graph.add_edge(separate, "aggregate")
+    graph.add_edge("judge_combined", "aggregate")
     graph.add_edge("aggregate", "accept")
     graph.add_edge("accept", END)
     return graph

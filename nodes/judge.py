@@ -1,4 +1,4 @@
-"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew."""
+"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew where `route` found no verdict."""
 
 from collections.abc import Sequence
 
@@ -33,17 +33,19 @@ async def judge(
 async def judge_combined(
     state: JudgeState, runtime: Runtime[RunContext], *, services: Services
 ) -> JudgeState:
-    """Reach the verdicts on all dimensions that `route` did not find in the ledger in one call; as `judge`."""
-    missing = [dimension for dimension in DIMENSIONS if dimension not in state["verdicts"]]
-    return await _reached(state, runtime, services, missing)
+    """Reach the verdicts on all dimensions in one call, or on those that `route` did not find; as `judge`."""
+    return await _reached(state, runtime, services, DIMENSIONS)
 
 
 async def _reached(
     state: JudgeState, runtime: Runtime[RunContext], services: Services, dimensions: Sequence[str]
 ) -> JudgeState:
+    missing = [dimension for dimension in dimensions if dimension not in state["verdicts"]]
+    if not missing:
+        return {}
     settings = await in_thread(settings_of, services, state, runtime)
     response = await in_thread(services.response, state["response_id"])
-    request = await in_thread(_question, services, response, dimensions, settings)
+    request = await in_thread(_question, services, response, missing, settings)
     keys = {}
     for dimension, reply in (await _asked(services, request)).items():
         verdict = _verdict(reply, response, dimension, settings.judge)

@@ -39,14 +39,11 @@ async def route(state: JudgeState, runtime: Runtime[RunContext], *, services: Se
 
 
 async def chosen_judges(state: JudgeState, runtime: Runtime[RunContext], *, services: Services) -> list[str]:
-    """Names of the nodes that judge: one per missing dimension, or the one that judges them all (judge.mode)."""
-    missing = [dimension for dimension in DIMENSIONS if dimension not in state["verdicts"]]
-    if not missing:
-        return ["aggregate"]
+    """Names of the nodes that judge: one per dimension, or the one that judges them all (judge.mode)."""
     settings = await in_thread(settings_of, services, state, runtime)
     if settings.judge.mode == "combined":
         return ["judge_combined"]
-    return [f"judge_{dimension}" for dimension in missing]
+    return [f"judge_{dimension}" for dimension in DIMENSIONS]
 
 
 def _known(services: Services, run_id: str | None, response_id: str, judge: JudgeSettings) -> dict[str, str]:
