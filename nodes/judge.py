@@ -1,4 +1,4 @@
-"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew where `route` found no verdict."""
+"""Nodes `judge_*`: one dimension of one response, or all in one call, judged by a crew where no verdict is known."""
 
 from collections.abc import Sequence
 
