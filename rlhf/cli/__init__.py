@@ -24,6 +24,7 @@ from rlhf.cli import (
     serve,
     users,
     doctor,
+    backup,
     recipe,
 )
 from rlhf.cli.app import app

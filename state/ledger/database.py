@@ -17,6 +17,7 @@ from rlhf.state.errors import LedgerError
 from rlhf.state.ledger.migrations import FORMAT, bring_up_to_date, check_readable, format_of
 from rlhf.state.ledger.stored import loads
 
+_NO_ADDRESS = "storage.ledger_url is not a database address such as sqlite:///FILE."
 _DRIVERS = {"psycopg": "psycopg[binary]"}
 """What to install for a module that is missing, where its name does not say it."""
 _PATIENCE = 60.0
@@ -117,7 +118,7 @@ def _open(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except SQLAlchemyError as error:
-        raise LedgerError("storage.ledger_url is not a database address such as sqlite:///FILE.") from error
+        raise LedgerError(_NO_ADDRESS) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise LedgerError("storage.ledger_url must be sqlite:///FILE or postgresql+psycopg://…")
     try:
@@ -173,8 +174,8 @@ def _plain(error: SQLAlchemyError) -> str:
 
 def ledger_format(url: str) -> int | None:
     """The format of the ledger at `url`, which is left as it is; None if there is none yet. Raises LedgerError."""
-    file = sa.make_url(url).database if url.startswith("sqlite:") else None
-    if file is not None and not Path(file).exists():
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
         return None
     database = Database(url)
     try:
@@ -187,3 +188,12 @@ def ledger_format(url: str) -> int | None:
 def holds_password(url: str) -> bool:
     """Whether the address has a password in it."""
     return sa.make_url(url).password is not None
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file behind the address; None if it is no SQLite file. LedgerError if it is no address."""
+    try:
+        parsed = sa.make_url(url)
+    except SQLAlchemyError as error:
+        raise LedgerError(_NO_ADDRESS) from error
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
