@@ -78,7 +78,8 @@ def import_run_review(
         round = run.round
         rounds = _rounds(ledger, run_id, round)
         refuse(path, [*problems, *_misfits(rows, rounds, ledger)])
-        feedback, known = ledger.feedback(run_id, rounds), ledger.reviews(run_id)
+        named = {row.sample.response_id for row in rows}
+        feedback, known = ledger.feedback(run_id, named), ledger.reviews(run_id)
         now = datetime.now(UTC)
         new: dict[str, Review] = {}
         conflicts: list[str] = []

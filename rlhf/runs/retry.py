@@ -134,7 +134,7 @@ def _failed(ledger: "Ledger", run: "RunRow") -> tuple[Failed, list[str]]:
     """What can be asked for again; a judge that has changed since must not complete the old one's feedback."""
     from rlhf.nodes.judge_version import keys_of
 
-    entries = ledger.feedback(run.run_id, ledger.feedback_keys(run.run_id))
+    entries = ledger.feedback(run.run_id, ledger.failures.unjudged(run.run_id))
     failed = {key: found for key, entry in entries.items() if (found := _without_score(entry))}
     responses = ledger.responses(failed)
     kept = {
@@ -247,5 +247,5 @@ def _outdated(ledger: "Ledger", run: "RunRow", changed: set[str]) -> list[str]:
 
 
 def _coverage(ledger: "Ledger", run_id: str) -> float | None:
-    entries = ledger.feedback(run_id, ledger.feedback_keys(run_id)).values()
-    return round(fmean(entry.coverage for entry in entries), 6) if entries else None
+    found = ledger.rounds.coverage(run_id)
+    return round(fmean(found), 6) if found else None

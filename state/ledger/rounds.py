@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database, chunks
+from rlhf.state.ledger.failures import failed_dimensions
 from rlhf.state.records import PromptRow, SampleRow
 
 Split = Literal["train", "held_out"]
@@ -151,6 +152,12 @@ class Rounds:
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 
+    def coverage(self, run_id: str) -> list[float]:
+        """The coverage of each of the run's feedback, held-out responses included."""
+        query = sa.select(t.feedback.c.coverage).where(t.feedback.c.run_id == run_id)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def figures(self, run_id: str, round: int) -> list[Figures]:
         """The round's judged training responses in the order of the run, each once.
 
@@ -169,13 +176,7 @@ class Rounds:
                 for name in ("is_acceptable", "is_chosen", "is_rejected")
             ),
             t.feedback.c.needs_review,
-            sum(
-                (
-                    sa.case((body[("dimensions", name, "status")].as_string() == "failed", 1), else_=0)
-                    for name in DIMENSIONS
-                ),
-                sa.literal(0),
-            ),
+            failed_dimensions(),
             *(body[("dimensions", name, "score")].as_float() for name in DIMENSIONS),
         ]
         query = (

@@ -108,6 +108,14 @@ def test_the_stage_counts_what_failed_and_what_a_person_should_see(ledger: Ledge
     assert (done, total) == (len(keys), len({row.response_key for row in samples if row.response_key}))
 
 
+def test_what_has_a_failed_dimension_is_found(ledger: Ledger) -> None:
+    keys = judged_round(ledger, 20)
+    whole = ledger.feedback("one", keys)
+    failed = {key for key, entry in whole.items() if None in entry.scores.values()}
+    assert set(ledger.failures.unjudged("one")) == failed
+    assert sorted(ledger.rounds.coverage("one")) == sorted(entry.coverage for entry in whole.values())
+
+
 def test_pages_are_parts_of_all_that_waits(ledger: Ledger) -> None:
     keys = judged_round(ledger, 20)
     answered, known = ledger.reviews("one"), ledger.feedback("one", keys)
