@@ -7,11 +7,10 @@ from langgraph.runtime import Runtime
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.panel import pack_for
 from rlhf.nodes.services import Services, thread_id
-from rlhf.state.errors import InputError
+from rlhf.nodes.split import split_prompts
 from rlhf.state.files.atomic import checked_name
 from rlhf.state.files.prompts import parse_rows
 from rlhf.state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
-from rlhf.state.keys import derived_seed
 from rlhf.state.ledger import SERVED, Ledger
 from rlhf.state.records import PromptRow
 from rlhf.state.settings import Settings
@@ -50,29 +49,5 @@ def register_run(
     checked_name(adapter_name, "Adapter name")
     for task_type in sorted({row.task_type for row in rows}):
         pack_for(task_type)
-    ledger.create_run(run_id, adapter_name, settings, source, with_splits(rows, settings))
-
-
-def with_splits(rows: Sequence[PromptRow], settings: Settings) -> list[PromptRow]:
-    """The rows with `split` set: a seeded, order-independent share is held out, at least one and never all.
-
-    Training rows beyond `num_synthetic_examples` responses are left out of the run.
-    """
-    options = settings.pipeline
-    shuffled = sorted(rows, key=lambda row: (derived_seed(options.seed, row.key, "split"), row.key))
-    held_out = round(options.held_out_fraction * len(rows))
-    if options.held_out_fraction > 0:
-        held_out = max(1, held_out)
-    if held_out >= len(rows):
-        raise InputError(
-            f"{len(rows)} prompt(s) are too few: {held_out} would be held out for evaluation. "
-            "Give more prompts or lower pipeline.held_out_fraction."
-        )
-    allowed = max(1, options.num_synthetic_examples // options.num_variations_per_prompt)
-    held = {row.key for row in shuffled[:held_out]}
-    trained = {row.key for row in shuffled[held_out : held_out + allowed]}
-    return [
-        row.model_copy(update={"split": "held_out" if row.key in held else "train"})
-        for row in rows
-        if row.key in held or row.key in trained
-    ]
+    used, split = split_prompts(rows, settings)
+    ledger.create_run(run_id, adapter_name, settings, source, used, split)

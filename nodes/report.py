@@ -17,6 +17,7 @@ from rlhf.state.run_report import (
     FeedbackStage,
     GenerationStage,
     RunReport,
+    SplitStage,
     Stages,
     TrainingStage,
 )
@@ -120,20 +121,21 @@ def run_report(ledger: Ledger, run_id: str) -> RunReport:
     run = ledger.run(run_id)
     notes = [run.note] if run.note else []
 
-    def newest(stage: str, kind: type[_Stage]) -> _Stage:
+    def kept(stage: str, kind: type[_Stage], round: int = max(run.round, 1)) -> _Stage:
         try:
-            return ledger.stage(run_id, max(run.round, 1), stage, kind) or kind()
+            return ledger.stage(run_id, round, stage, kind) or kind()
         except LedgerError as error:  # one stage that cannot be read hides none of the others
             notes.append(str(error))
             return kind()
 
     stages = Stages(
+        split=kept("split", SplitStage, 0),
         generation=generation_stage(ledger, run_id, run.round),
         feedback=feedback_stage(ledger, run_id, run.round),
-        dataset=newest("dataset", DatasetStage),
-        training=newest("training", TrainingStage),
-        evaluation=newest("evaluation", EvaluationStage),
-        deployment=newest("deployment", DeploymentStage),
+        dataset=kept("dataset", DatasetStage),
+        training=kept("training", TrainingStage),
+        evaluation=kept("evaluation", EvaluationStage),
+        deployment=kept("deployment", DeploymentStage),
     )
     return RunReport(
         run_id=run.run_id,

@@ -24,11 +24,12 @@ _SECONDS: Final = 5.0
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: what it is, how it is, and how to mend it if it is not well."""
+    """One thing looked at: what it is, how it is, how to mend it if it is not well, and what to mind if it is."""
 
     what: str
     state: str
     mend: str = ""
+    mind: str = ""
 
     @property
     def ok(self) -> bool:
@@ -56,6 +57,7 @@ def checkup(settings: Settings, *, judging: bool = False) -> Iterator[Check]:
     yield from _looked_at("folders", lambda: _folders(settings))
     yield from _looked_at("ledger", lambda: [_ledger(settings.storage.ledger_url)])
     yield from _looked_at("rubric packs", lambda: [_rubrics(settings)])
+    yield _independence(settings)
 
 
 def _looked_at(what: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
@@ -303,6 +305,14 @@ def _ledger(url: str) -> Check:
         "" if known == FORMAT else f"; the next command makes it format {FORMAT}, which older versions refuse"
     )
     return Check(what, f"format {known}{older}")
+
+
+def _independence(settings: Settings) -> Check:
+    from rlhf.runs.notes import self_judging
+
+    if settings.self_judged:
+        return Check("judge", "not independent", mind=self_judging(settings))
+    return Check("judge", f"{settings.judge.model} judges what {settings.policy.model} answers")
 
 
 def _rubrics(settings: Settings) -> Check:

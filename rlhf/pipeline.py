@@ -1,5 +1,6 @@
 """The whole loop from Python: `AutomatedRLHFPipeline`, on the same graph, ledger and training as `rlhf run`."""
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rlhf.nodes.tracing.context import tracing_to
 from rlhf.progress import live_progress
 from rlhf.runs.decisions import checked_decisions
 from rlhf.runs.drive import Outcome, Pending, advance, register
+from rlhf.runs.notes import first_notes
 from rlhf.state.choices import ASK_NOBODY, PLACES, by_section
 from rlhf.state.endpoints import FUNCTION
 from rlhf.state.errors import InputError
@@ -143,6 +145,8 @@ class AutomatedRLHFPipeline(Client):
             resume = await in_thread(
                 register, self.services, adapter_name, rows, source_of(prompts), run_id, settings
             )
+            for note in await in_thread(first_notes, self.services.ledger, resume) if progress else ():
+                print(f"Note: {note}", file=sys.stderr)
         elif prompts is not None or run_id is not None:
             raise InputError("resume goes on with a run's own prompts and id: leave prompts and run_id out.")
         if model_inference_fn is not None:

@@ -7,6 +7,23 @@ from pydantic import Field
 from rlhf.state.records import Record, Usage
 
 
+class SplitStage(Record):
+    """How a run's prompts were parted into those that are trained on and those that are held out."""
+
+    num_prompts: int = 0
+    """Prompts that were given, repeated ones counted once; 0 for a run that an older version registered."""
+    num_clusters: int = 0
+    """Clusters of near-duplicates among them (rlhf.nodes.clusters); 0 where nothing was to be held out."""
+    num_train: int = 0
+    """Prompts that responses are made to and trained on."""
+    num_held_out: int = 0
+    """Prompts set aside for the evaluation. No near-duplicate of one is trained on."""
+    num_held_out_clusters: int = 0
+    """Clusters among those: what counts in the evaluation."""
+    num_left_out: int = 0
+    """Prompts that the run does not use: beyond num_synthetic_examples, or too like a held-out one."""
+
+
 class GenerationStage(Record):
     num_prompts: int = 0
     """Training prompts that were sent to the policy."""
@@ -127,6 +144,9 @@ class EvaluationStage(Record):
     """Mean change per dimension, points of 100."""
     canaries: CanaryStage = CanaryStage()
     """Whether the judge that decided can be fooled."""
+    self_judged: bool | None = None
+    """Whether the judge that decided is also the model that answers, or the one that learns, and so may favour its
+    own writing; None before the evaluation, or if an older version wrote this."""
 
 
 class DeploymentStage(Record):
@@ -143,6 +163,8 @@ class DeploymentStage(Record):
 class Stages(Record):
     """Results per stage of the newest round; a stage not reached yet holds its defaults."""
 
+    split: SplitStage = SplitStage()
+    """Parting the prompts, once for all rounds."""
     generation: GenerationStage = GenerationStage()
     """Making training responses."""
     feedback: FeedbackStage = FeedbackStage()

@@ -154,6 +154,8 @@ class PipelineSettings(_Section):
     """Responses per held-out prompt and model when the adapter is evaluated."""
     held_out_fraction: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of the prompts that is set aside for the evaluation and never trained on; above 0, one prompt at least."""
+    num_held_out: int = Field(default=200, ge=0)
+    """Most prompts that are held out, whatever the share says; 0: no bound."""
     rounds: int = Field(default=1, ge=1, le=20)
     """Rounds of generating, judging and training; each goes on from the adapter of the one before."""
     seed: int = Field(default=7, ge=0)
@@ -356,6 +358,13 @@ class Settings(_Section):
             if not path.is_absolute() and (key in _ALWAYS or (folder / path).exists()):
                 changes.setdefault(section, {})[key] = f"{prefix}{folder / path}"
         return self.replace(changes, "RLHF_FOLDER")
+
+    @property
+    def self_judged(self) -> bool:
+        """Whether the judge is also the model that answers, or the one that learns."""
+        judge = self.judge.endpoint()
+        learns = judge.provider == "local" and self.training.base_model == "local"
+        return learns or judge.identity == self.policy.endpoint().identity
 
     def replace(self, changes: Mapping[str, Any], where: str) -> "Settings":
         """A copy with `changes` ({section: {key: value}} or {key: value}) applied and checked anew.

@@ -18,10 +18,12 @@ def doctor(recipe: RecipeOption = None) -> None:
     for finding in checkup(settings, judging=bool(recipe or os.environ.get("RLHF_RECIPE"))):
         failed += not finding.ok
         mark, color = ("ok  ", typer.colors.GREEN) if finding.ok else ("FAIL", typer.colors.RED)
+        if finding.mind:
+            mark, color = "mind", typer.colors.YELLOW
         typer.secho(f"{mark}  ", nl=False, fg=color)
         typer.echo(f"{finding.what:<22} {finding.state}")
-        if not finding.ok:
-            typer.echo(f"      {'':<22} {finding.mend}")
+        if advice := finding.mend or finding.mind:
+            typer.echo(f"      {'':<22} {advice}")
     if failed:
         typer.echo(f"\n{failed} thing(s) to mend before `rlhf run` with this recipe.")
         raise typer.Exit(EXIT_FAILED)

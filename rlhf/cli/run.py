@@ -41,11 +41,14 @@ def run(
         say(f"Note: {note}")
     with opened_services(settings) as services:
         from rlhf.runs.drive import register
+        from rlhf.runs.notes import first_notes
         from rlhf.state import shell
 
         new = register(services, adapter, rows, str(prompts), run_id, recipe=source)
         way = shell.line("rlhf", "resume", new, folder=Path.cwd())
         say(f"Run {new}: {len(rows)} prompts from {prompts}. If it stops: {way}")
+        for note in first_notes(services.ledger, new):
+            say(f"Note: {note}")
         follow_to_end(services, new)
 
 

@@ -10,7 +10,7 @@ from rlhf.progress import duration
 if TYPE_CHECKING:
     from rlhf.cli.meter import Meter
     from rlhf.runs.drive import Pending
-    from rlhf.state.run_report import CanaryStage, Estimated, RunReport
+    from rlhf.state.run_report import CanaryStage, Estimated, RunReport, SplitStage
 
 Line = tuple[str, str]
 """A heading (empty: goes on below the one before) and its text."""
@@ -33,6 +33,8 @@ def print_report(report: "RunReport", pending: "Pending | None" = None, meter: "
 
 def _lines(report: "RunReport") -> Iterator[Line]:
     stages = report.stages
+    if stages.split.num_prompts:
+        yield "prompts", _split(stages.split)
     if stages.generation.num_responses:
         failed = f", {stages.generation.num_failed} failed" if stages.generation.num_failed else ""
         text = (
@@ -63,6 +65,14 @@ def _lines(report: "RunReport") -> Iterator[Line]:
         f"{usage.calls} calls, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, "
         f"{usage.cached} verdicts from the ledger",
     )
+
+
+def _split(stage: "SplitStage") -> str:
+    parts = [f"{stage.num_train:,} trained on", f"{stage.num_held_out:,} held out"]
+    if stage.num_left_out:
+        parts.append(f"{stage.num_left_out:,} left out")
+    alike = f", {stage.num_clusters:,} without near-duplicates" if stage.num_clusters else ""
+    return f"{', '.join(parts)} (of {stage.num_prompts:,}{alike})"
 
 
 def _wrapped(parts: Iterable[str], width: int = 84) -> Iterator[str]:

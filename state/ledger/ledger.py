@@ -28,7 +28,7 @@ from rlhf.state.ledger.totals import Totals, spent, totals
 from rlhf.state.ledger.traces import Traces
 from rlhf.state.ledger.versions import Versions
 from rlhf.state.records import Feedback, PromptRow, Record, ResponseRow, Review, SampleRow, Usage, Verdict
-from rlhf.state.run_report import RunStatus
+from rlhf.state.run_report import RunStatus, SplitStage
 from rlhf.state.settings import Settings
 
 _Record = TypeVar("_Record", bound=Record)
@@ -92,9 +92,15 @@ class Ledger:
     # --- runs ---------------------------------------------------------------------------------
 
     def create_run(
-        self, run_id: str, adapter_name: str, settings: Settings, source: str, rows: Sequence[PromptRow]
+        self,
+        run_id: str,
+        adapter_name: str,
+        settings: Settings,
+        source: str,
+        rows: Sequence[PromptRow],
+        split: SplitStage | None = None,
     ) -> None:
-        """Write the run and its prompts in one transaction; InputError if the run id is taken."""
+        """Write the run, its prompts and how they were parted in one transaction; InputError if the id is taken."""
         with self._database.writing() as connection:
             taken = connection.execute(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)).first()
             if taken:
@@ -138,6 +144,10 @@ class Ledger:
                     for i, r in enumerate(rows)
                 ],
             )
+            if split is not None:
+                body = split.model_dump(mode="json")
+                stage = {"run_id": run_id, "round": 0, "stage": "split", "body": body}
+                self._database.insert(connection, t.stages, [stage])
 
     def run(self, run_id: str) -> RunRow:
         """The run; InputError if there is none."""

@@ -1,5 +1,7 @@
 """Small makers of records for the tests of the nodes."""
 
+import random
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,9 +94,14 @@ def feedback(score: float | None, **changes: Any) -> Feedback:
     return Feedback(**fields | changes)
 
 
+def name(number: int) -> str:
+    """A made-up word for each number; numbers alone do not tell prompts apart."""
+    return "".join(random.Random(number).choices(string.ascii_lowercase, k=10))
+
+
 def prompt_rows(count: int) -> list[PromptRow]:
     """Prompts that are all different."""
-    return parse_rows([{"prompt": f"Plan week {number}."} for number in range(count)], "general", "rows")
+    return parse_rows([{"prompt": f"Plan {name(number)}."} for number in range(count)], "general", "rows")
 
 
 def response_id(number: int) -> str:
