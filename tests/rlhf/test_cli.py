@@ -198,6 +198,7 @@ def test_a_finished_run_is_shown_for_people_and_for_programs(ledger: Ledger) -> 
     report = json.loads(rlhf("show", "run-1", "--json").stdout)
     assert {"run_id", "status", "adapter_name", "stages", "usage"} <= report.keys()
     assert list(report["stages"]) == [
+        "split",
         "generation",
         "feedback",
         "audit",
