@@ -26,6 +26,7 @@ from rlhf.nodes.panel import pack_for
 from rlhf.nodes.services import Services
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.runs.judge import judged
+from rlhf.state.files.lines import json_lines
 from rlhf.state.files.prompts import parse_prompt
 from rlhf.state.recipe import load_recipe
 from rlhf.state.records import PromptRow, Usage
@@ -80,7 +81,7 @@ class Measured:
 
 def read_pairs(path: Path, limit: int, seed: int, task_type: str) -> list[Pair]:
     """`limit` pairs of a labels file (JSON lines: prompt, response_a, response_b, label), drawn at random."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [json.loads(line) for line in json_lines(path.read_text(encoding="utf-8"))]
     drawn = random.Random(seed).sample(rows, min(limit, len(rows)))
     return [
         Pair(

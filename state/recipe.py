@@ -136,7 +136,7 @@ def with_values(text: str, values: Mapping[str, Mapping[str, float | bool]], whe
     SettingsError when the text is not TOML, or writes a section in another way than as [section] and lines.
     """
     wanted = _parsed(text, where)
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     for section, changes in values.items():
         for key, value in changes.items():
             _set(lines, section, key, _literal(value))

@@ -9,6 +9,7 @@ from typing import Any
 
 from rlhf.state.errors import DatasetError, InputError
 from rlhf.state.files.atomic import checked_name, sha256_file, write_atomic, write_json
+from rlhf.state.files.lines import json_lines
 
 _NUMBERS_AND_KEYS = ("chosen_score", "rejected_score", "prompt_key", "chosen_key", "rejected_key")
 
@@ -77,7 +78,7 @@ def read_dataset(path: Path) -> tuple[list[Row], dict[str, Any]]:
     """
     try:
         manifest = json.loads(_manifest_of(path).read_text(encoding="utf-8"))
-        rows = [_row(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [_row(json.loads(line)) for line in json_lines(path.read_text(encoding="utf-8"))]
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rlhf.state.errors import TrainingError
 from rlhf.state.files.atomic import fsync_folder
+from rlhf.state.files.lines import json_lines
 from rlhf.training.child import Report, work
 from rlhf.training.local_model import resolve_model
 from rlhf.training.registry import check_adapter
@@ -222,7 +223,7 @@ def _callback(report: Report) -> Any:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = json_lines(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingError(f"The dataset {path} cannot be read: {error.strerror}.") from error
     if not lines:

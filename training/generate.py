@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rlhf.state.errors import GenerationError
 from rlhf.state.files.atomic import write_atomic
+from rlhf.state.files.lines import json_lines
 from rlhf.state.keys import derived_seed
 from rlhf.training.child import Report, work
 from rlhf.training.local_model import resolve_model
@@ -81,7 +82,7 @@ class GeneratedRow(_Record):
 
 def read_rows(result: dict[str, Any]) -> list[GeneratedRow]:
     """The rows behind the result of a generation job, in the order of its tasks."""
-    lines = Path(result["path"]).read_text(encoding="utf-8").splitlines()
+    lines = json_lines(Path(result["path"]).read_text(encoding="utf-8"))
     rows = {(row.id, row.variation): row for row in map(GeneratedRow.model_validate_json, lines)}
     return [rows[key] for key in map(tuple, result["order"])]
 

@@ -28,6 +28,7 @@ from rlhf.state.files.atomic import (
     write_atomic,
     write_json,
 )
+from rlhf.state.files.lines import json_lines
 
 Alias = Literal["champion", "candidate"]
 ALIASES: tuple[Alias, ...] = ("champion", "candidate")
@@ -123,7 +124,7 @@ def champions(output_dir: Path, name: str) -> list[str]:
     log = output_dir / checked_name(name, "Adapter name") / "aliases.jsonl"
     if not log.exists():
         return []
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    entries = [json.loads(line) for line in json_lines(log.read_text(encoding="utf-8"))]
     return [entry["version"] for entry in entries if entry["alias"] == "champion"]
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from rlhf.nodes.aggregate import VETO_BELOW, aggregate_verdicts
-from rlhf.nodes.judge_version import calibration_for, judge_version
+from rlhf.nodes.judge_version import calibration_for, judge_version, key_of, keys_of, known_verdict
 from rlhf.nodes.services import Services
 from rlhf.prompts.dimensions import DIMENSIONS
+from rlhf.state.files.prompts import parse_rows
 from rlhf.state.measures import Calibration, ScoreMap
 from rlhf.state.records import Feedback
 from rlhf.state.settings import Settings
-from tests.nodes.builders import PACK, RESPONSE, evidence, no_evidence, settings, verdicts
+from tests.nodes.builders import PACK, RESPONSE, evidence, no_evidence, settings, verdict, verdicts
 
 KIND = ScoreMap(x=[0.0, 50.0, 100.0], y=[40.0, 80.0, 100.0])
 LOW = ScoreMap(x=[0.0, 100.0], y=[0.0, 50.0])
@@ -129,3 +130,64 @@ def test_another_way_of_judging_uses_no_map(services: Services, change: dict[str
 def test_another_rubric_uses_no_map(services: Services) -> None:
     services.ledger.calibrations.add(calibration(services.settings, overall=LOW))
     assert calibration_for(services, None, "budgeting", services.settings) is None
+
+
+def asked_by(services: Services, run_id: str, chosen: Settings) -> None:
+    """A run of these settings whose judge has answered, with a key as versions before made it."""
+    services.ledger.create_run(run_id, "plans", chosen, "python", PROMPTS)
+    _, older = keys_of(RESPONSE, "clarity", chosen.judge)
+    given = verdict("clarity", 80.0).model_copy(update={"key": older})
+    services.ledger.add_verdict(run_id, given, cached=False)
+
+
+PROMPTS = parse_rows([{"prompt": "What next?"}], "general", "test")
+HERE = "http://127.0.0.1:1/v1"
+THERE = "http://127.0.0.1:2/v1"
+
+
+def judge_at(address: str, **changes: object) -> Settings:
+    return settings(judge={"base_url": address, **changes})
+
+
+def test_a_judge_at_another_address_is_another_judge() -> None:
+    here = key_of(RESPONSE, "clarity", judge_at(HERE).judge)
+    assert key_of(RESPONSE, "clarity", judge_at(f"{HERE}/").judge) == here
+    others = [
+        judge_at(THERE),
+        judge_at(HERE, model="vllm/scripted"),
+        judge_at(HERE, extra_body={"reasoning_effort": "high"}),
+        settings(),
+    ]
+    assert len({here, *(key_of(RESPONSE, "clarity", other.judge) for other in others)}) == 5
+
+
+def test_an_operator_may_say_that_two_addresses_are_one_judge() -> None:
+    pair = [judge_at(address, identity="the big one") for address in (HERE, THERE)]
+    assert len({key_of(RESPONSE, "clarity", each.judge) for each in pair}) == 1
+    assert judge_version("general", pair[0]).model == "the big one"
+
+
+def test_the_embedded_judge_keeps_its_keys() -> None:
+    local = settings(judge={"model": "local"}).judge
+    assert len(set(keys_of(RESPONSE, "clarity", local))) == 1
+
+
+def test_a_verdict_with_an_older_key_is_found_by_the_judge_that_gave_it_alone(services: Services) -> None:
+    asked_by(services, "run-1", judge_at(HERE))
+    found = known_verdict(services.ledger, RESPONSE, "clarity", judge_at(HERE).judge)
+    assert found is not None
+    assert found.score == 80.0
+    for other in (judge_at(THERE), settings(), judge_at(HERE, extra_body={"top_k": 1})):
+        assert known_verdict(services.ledger, RESPONSE, "clarity", other.judge) is None
+
+
+def test_a_verdict_with_an_older_key_that_came_from_two_places_or_nobody_knows_where_is_asked_again(
+    services: Services,
+) -> None:
+    _, older = keys_of(RESPONSE, "clarity", judge_at(HERE).judge)
+    alone = verdict("clarity", 80.0).model_copy(update={"key": older})
+    services.ledger.add_verdict(None, alone, cached=False)
+    assert known_verdict(services.ledger, RESPONSE, "clarity", judge_at(HERE).judge) is None
+    asked_by(services, "run-1", judge_at(HERE))
+    asked_by(services, "run-2", judge_at(THERE))
+    assert known_verdict(services.ledger, RESPONSE, "clarity", judge_at(HERE).judge) is None

@@ -8,7 +8,7 @@ import pytest
 
 from rlhf.state.errors import DatasetError, InputError
 from rlhf.state.files.atomic import sha256_file
-from rlhf.training.dataset import Row, write_dataset
+from rlhf.training.dataset import Row, read_dataset, write_dataset
 from rlhf.training.tokens import token_counter
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -30,6 +30,13 @@ def test_datasets_loads_what_was_written(tmp_path: Path, monkeypatch: pytest.Mon
     from trl import is_conversational
 
     assert is_conversational(loaded[0])
+
+
+def test_separators_that_are_no_line_ends_stay_in_the_text(tmp_path: Path) -> None:
+    odd = Row("One\u2028two", "Three\u2029four\u0085", "five\x0bsix\x1cseven", 80.0, 20.0, "p", "c", "r")
+    path = write_dataset(tmp_path, "budgeting", [odd, *ROWS], {}, NOON)
+    rows, _ = read_dataset(path)
+    assert rows == [odd, *ROWS]
 
 
 def test_the_manifest_tells_the_hash_and_what_it_was_given(tmp_path: Path) -> None:
