@@ -47,8 +47,9 @@ def checkup(settings: Settings, *, judging: bool = False) -> Iterator[Check]:
     seen = set()
     reachable = True
     for role, endpoint in (("policy", settings.policy.endpoint()), ("judge", settings.judge.endpoint())):
-        if endpoint.facts.way != "own" and endpoint.identity not in seen:
-            seen.add(endpoint.identity)
+        place = (endpoint.identity, endpoint.base_url, endpoint.api_key_env)
+        if endpoint.facts.way != "own" and place not in seen:
+            seen.add(place)
             for check in _looked_at(f"{role} endpoint", lambda: [_endpoint(role, endpoint)]):  # noqa: B023
                 reachable = reachable and check.ok
                 yield check
@@ -137,7 +138,7 @@ def _endpoint(role: str, endpoint: Endpoint) -> Check:
     headers = headers_for(endpoint, endpoint.key())
     try:
         answer = _get(url, headers)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         mend = f"Start the server, or change {role}.base_url in the recipe."
         return Check(what, f"{shown} does not answer ({type(error).__name__})", mend)
     if answer.is_redirect:

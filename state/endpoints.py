@@ -83,15 +83,8 @@ class Endpoint(BaseModel):
     @property
     def shown(self) -> str:
         """The endpoint as errors name it: no user, password or query, which may be secret."""
-        if self.base_url is None:
-            return f"{self.provider}/{self.model}"
-        parts = urlsplit(self.base_url)
-        host = parts.hostname or "?"
-        try:
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            port = ""
-        return f"{self.provider}/{self.model} at {parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+        where = f" at {place}" if (place := _place(self.base_url)) else ""
+        return f"{self.provider}/{self.model}{where}"
 
     def url(self, path: str) -> str:
         """The address of `path` (/chat/completions, /models) at this endpoint, its query behind it."""
@@ -169,14 +162,14 @@ def checked_extra_body(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(base_url: str | None) -> str:
-    """An address as part of an identity: scheme and host in small letters, no default port, no slash at its end."""
+    """An address without what may be secret: small letters, no user, no query, no usual port, no slash at its end."""
     if not base_url:
         return ""
-    parts = urlsplit(base_url)
     try:
+        parts = urlsplit(base_url)
         port = parts.port
     except ValueError:
-        return base_url
+        return base_url.partition("?")[0].rpartition("@")[2]
     usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
     shown = f":{port}" if port and port != usual else ""
     host = parts.hostname or ""
