@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from rlhf.nodes.aggregate import VETO_BELOW, aggregate_verdicts
-from rlhf.nodes.judge_version import calibration_for, judge_version, key_of, keys_of, known_verdict
+from rlhf.nodes.judge_version import calibration_for, judge_version, key_of, keys_of, known_verdicts
 from rlhf.nodes.services import Services
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.files.prompts import parse_rows
 from rlhf.state.measures import Calibration, ScoreMap
-from rlhf.state.records import Feedback
-from rlhf.state.settings import Settings
+from rlhf.state.records import Feedback, ResponseRow, Verdict
+from rlhf.state.settings import JudgeSettings, Settings
 from tests.nodes.builders import PACK, RESPONSE, evidence, no_evidence, settings, verdict, verdicts
 
 KIND = ScoreMap(x=[0.0, 50.0, 100.0], y=[40.0, 80.0, 100.0])
@@ -145,6 +145,13 @@ HERE = "http://127.0.0.1:1/v1"
 THERE = "http://127.0.0.1:2/v1"
 
 
+def found_by(
+    services: Services, response: ResponseRow, dimension: str, judge: JudgeSettings
+) -> Verdict | None:
+    """What the ledger has of the judge on one dimension."""
+    return known_verdicts(services.ledger, response, [dimension], judge).get(dimension)
+
+
 def judge_at(address: str, **changes: object) -> Settings:
     return settings(judge={"base_url": address, **changes})
 
@@ -174,11 +181,11 @@ def test_the_embedded_judge_keeps_its_keys() -> None:
 
 def test_a_verdict_with_an_older_key_is_found_by_the_judge_that_gave_it_alone(services: Services) -> None:
     asked_by(services, "run-1", judge_at(HERE))
-    found = known_verdict(services.ledger, RESPONSE, "clarity", judge_at(HERE).judge)
+    found = found_by(services, RESPONSE, "clarity", judge_at(HERE).judge)
     assert found is not None
     assert found.score == 80.0
     for other in (judge_at(THERE), settings(), judge_at(HERE, extra_body={"top_k": 1})):
-        assert known_verdict(services.ledger, RESPONSE, "clarity", other.judge) is None
+        assert found_by(services, RESPONSE, "clarity", other.judge) is None
 
 
 def test_a_verdict_with_an_older_key_that_came_from_two_places_or_nobody_knows_where_is_asked_again(
@@ -187,7 +194,7 @@ def test_a_verdict_with_an_older_key_that_came_from_two_places_or_nobody_knows_w
     _, older = keys_of(RESPONSE, "clarity", judge_at(HERE).judge)
     alone = verdict("clarity", 80.0).model_copy(update={"key": older})
     services.ledger.add_verdict(None, alone, cached=False)
-    assert known_verdict(services.ledger, RESPONSE, "clarity", judge_at(HERE).judge) is None
+    assert found_by(services, RESPONSE, "clarity", judge_at(HERE).judge) is None
     asked_by(services, "run-1", judge_at(HERE))
     asked_by(services, "run-2", judge_at(THERE))
-    assert known_verdict(services.ledger, RESPONSE, "clarity", judge_at(HERE).judge) is None
+    assert found_by(services, RESPONSE, "clarity", judge_at(HERE).judge) is None
