@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format docs serve benchmarks clean
+.PHONY: help setup run check test test-fast coverage lint format docs serve benchmarks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,23 @@ $(READY): pyproject.toml constraints.txt
 run: $(READY) ## Run the whole loop on the embedded model: no key, no network, about eleven minutes on two idle cores
 	$(BIN)/rlhf run examples/prompts/budgeting.jsonl --recipe local --adapter budgeting --yes
 
+check: lint test ## Everything that must hold before a change lands: what .ci/run runs
+
 test: $(READY) ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# What starts no server, no worker and no training.
+FAST := tests/prompts tests/state/files tests/state/test_*.py tests/nodes/evidence tests/nodes/endpoints \
+	tests/nodes/test_aggregate.py tests/nodes/test_accept.py tests/training/statistics tests/test_*.py
+
+test-fast: $(READY) ## Run the units alone
+	$(BIN)/python -m pytest --quiet $(FAST)
+
+coverage: $(READY) ## Run the tests and print what they miss, branches and child processes included
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(READY) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -54,4 +69,4 @@ benchmarks: $(READY) ## Print the figures docs/trust.md states
 	$(BIN)/python -m benchmarks.reweigh
 
 clean: ## Remove the environment and caches; runs, data and adapters stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rlhf.trust.lineage_records import ResponseOrigin as ResponseOrigin
 
 __version__ = "0.1.0"
+"""The one place where it is written."""
 
 __all__ = [
     "AdapterOrigin",

@@ -37,25 +37,35 @@ class ResponseFinding(Record):
     """One finding; `response[start:end] == quote`. What is missing has no place: start = end = 0, an empty quote."""
 
     kind: FindingKind
+    """What is wrong, one word."""
     severity: Severity
+    """How much it matters."""
     start: int
+    """Where it begins in the response, in characters."""
     end: int
+    """Where it ends, the first character after it."""
     quote: str
+    """The text there."""
     sentence: str
+    """One sentence for people."""
 
 
 class DimensionGrade(Record):
     """`score` 0 to 100 before its cap, `cap` the ceiling (0 to 100) that would apply; None where nothing does."""
 
     score: float | None
+    """0 to 100, before the cap; None where no check applies."""
     cap: float | None
+    """The ceiling, 0 to 100; None where there is none."""
 
 
 class ResponseEvidence(Record):
     """Everything the checks say about one response."""
 
     findings: tuple[ResponseFinding, ...]
+    """What was found, in the order of the text."""
     dimensions: dict[str, DimensionGrade]
+    """Grade and ceiling by dimension."""
     reading: dict[str, Any]
     """How the money was read: budget, currency, allocations, beside (reserves, fees), total."""
 

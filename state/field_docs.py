@@ -53,6 +53,8 @@ def documented_fields(body: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """Each annotated field of a class and the docstring under its line, in one line; empty where there is none."""
     for line, below in zip(body.body, [*body.body[1:], None], strict=True):
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            if ast.unparse(line.annotation).startswith("ClassVar"):
+                continue
             said = below.value if isinstance(below, ast.Expr) else None
             text = said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else ""
             yield line.target.id, " ".join(text.split())

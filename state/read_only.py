@@ -20,7 +20,7 @@ from typing import (
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
+from pydantic_core import SchemaValidator, to_jsonable_python
 
 from rlhf.state.field_docs import describe_fields
 
@@ -78,6 +78,7 @@ class Record(dict[str, Any]):
         super().__init_subclass__(**kwargs)
         config = ConfigDict(extra="forbid", json_schema_extra=describe_fields)
         dataclass(cls, kw_only=True, frozen=True, eq=False, config=config)
+        cls.__init__ = _checked  # type: ignore[method-assign, assignment]
         cls._names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
         if taken := sorted(set(cls._names) & set(dir(Record))):
             raise TypeError(f"{cls.__name__}: a field cannot be called {', '.join(taken)}.")
@@ -151,6 +152,12 @@ class Record(dict[str, Any]):
 _CONTAINERS = frozenset({dict, list})
 _PLAIN = (str, int, float, dict, list, NoneType)
 """What `json.dumps` writes."""
+
+
+def _checked(self: Record, **values: Any) -> None:
+    # As pydantic's own, but validators are given a dict here too.
+    validator: SchemaValidator = type(self).__pydantic_validator__  # type: ignore[attr-defined]
+    validator.validate_python(values, self_instance=self)
 
 
 def _made(cls: type[Record], values: Mapping[str, Any]) -> Record:

@@ -25,6 +25,8 @@ class SplitStage(Record):
 
 
 class GenerationStage(Record):
+    """What was generated."""
+
     num_prompts: int = 0
     """Training prompts that were sent to the policy."""
     num_responses: int = 0
@@ -34,6 +36,8 @@ class GenerationStage(Record):
 
 
 class FeedbackStage(Record):
+    """What the judges made of it."""
+
     num_feedback: int = 0
     """Training responses that were judged."""
     avg_rating: float | None = None
@@ -84,6 +88,8 @@ class AuditStage(Record):
 
 
 class DatasetStage(Record):
+    """The pairs, and what they cost."""
+
     path: str | None = None
     """The JSONL file; None where no pair was left."""
     num_examples: int = 0
@@ -95,6 +101,8 @@ class DatasetStage(Record):
 
 
 class TrainingStage(Record):
+    """The trained adapter, before anybody has compared it."""
+
     adapter_path: str | None = None
     """Folder of the trained adapter before deployment; None before it is trained."""
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -119,6 +127,8 @@ class CanaryStage(Record):
 
 
 class EvaluationStage(Record):
+    """The adapter against what it was trained from, on held-out prompts."""
+
     verdict: Literal["ship", "hold"] | None = None
     """ship: better than its base beyond doubt; hold: not proved. None before the evaluation."""
     win_rate: float | None = None
@@ -150,6 +160,8 @@ class EvaluationStage(Record):
 
 
 class DeploymentStage(Record):
+    """Where the adapter stands in the registry."""
+
     version: str | None = None
     """Version of the adapter in the registry, such as v1; None before deployment."""
     alias: Literal["champion", "candidate"] | None = None

@@ -381,6 +381,7 @@ class Settings(_Section):
 
 
 def validated(table: Mapping[str, Any], where: str) -> Settings:
+    """The settings of a recipe's table; SettingsError naming `where` and the key that is wrong."""
     try:
         return Settings.model_validate(table)
     except SettingsError as error:

@@ -119,6 +119,7 @@ def _print(found: "LabelAgreement") -> None:
 
 
 def plain_table(title: str, *columns: str) -> "Table":
+    """A table for people: a bold title, no frame."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -154,9 +154,13 @@ class Workplace:
     @property
     def environment(self) -> dict[str, str]:
         """No keys of anybody's, two threads for torch, nothing that phones home."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "TMPDIR", "LANG", "COVERAGE_PROCESS_CONFIG")
+            if name in os.environ
+        }
         return kept | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "offline"))),
             "RLHF_RECIPE": str(self.recipe),
             "OMP_NUM_THREADS": "2",
             "LANGGRAPH_CLI_NO_ANALYTICS": "1",
