@@ -1,7 +1,8 @@
 """How far the evidence can be trusted: the figures docs/trust.md states.
 
-First the hand-written cases of tests/nodes/evidence/cases: precision and recall of each kind of finding, on the half
-that the code was written with and on the half that was held back. Then pairs of budgeting responses made by program,
+First the long casebook (tests/nodes/evidence/casebook): realistic answers and their one-edit twins, on the half that
+the checks were tuned on and on the half that was held back. Then the one-line cases of tests/nodes/evidence/cases, in
+halves too. Then pairs of budgeting responses made by program,
 where the better one is known: how often evidence alone ranks it first, per fault, on two seeds. With `--judge` the
 embedded judge ranks a sample of them as well: raw, and with evidence shown and blended in as the recipe has it.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.budgeting_pairs import Pair, make_pairs
+from benchmarks.casebook import print_casebook
 from rlhf.nodes.evidence import DimensionEvidence, collect_evidence, grade_checks, known_checks
 from rlhf.prompts.rubric import RubricPack, load_pack
 from tests.nodes.evidence.casebook import Case, cases, overall, score
@@ -38,9 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=int, default=20, help="held-back pairs the judge ranks")
     options = parser.parse_args(arguments)
-    fine = print_cases([case for case in cases() if not case.held_back], "seen", options.mistakes)
+    fine = print_casebook(held_back=False)
     if not options.seen_only:
-        fine = print_cases([case for case in cases() if case.held_back], "held back")
+        fine = print_casebook(held_back=True)
+    fine = print_cases([case for case in cases() if not case.held_back], "seen", options.mistakes) and fine
+    if not options.seen_only:
+        fine = print_cases([case for case in cases() if case.held_back], "held back") and fine
     for name, seed in SEEDS.items():
         if name == "seen" or not options.seen_only:
             fine = print_pairs(list(make_pairs(options.pairs, seed)), name, options.mistakes) and fine

@@ -32,6 +32,7 @@ SECTIONS: Final = frozenset(
         "no_claims",
         "ills",
         "gains",
+        "results",
         "experts",
         "denials",
         "critiques",

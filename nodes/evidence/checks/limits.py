@@ -14,6 +14,11 @@ _FAMILIES: Final = (("$", "SGD", "USD"), ("¥", "CN¥"), ("SEK", "NOK", "DKK", "
 SURELY_MORE: Final = 3.0  # times the budget: beyond that an amount in another currency is above it too
 
 
+_RESULT: Final = re.compile(
+    r"(?<!\w)(?:sales|revenues?|turnover|worth|market|category|profits?|forecast|gmv|income|valuation|reported|recorded|"
+    r"booked twice|invoiced|difference|umsatz|absatz|chiffre d.affaires|ventes|ventas|ingresos|vendas|receita)(?!\w)",
+    re.IGNORECASE,
+)
 _US: Final = re.compile(r"us\$|usd|u\$s|us dollars", re.IGNORECASE)
 
 
@@ -33,6 +38,8 @@ def nothing_above_budget(evidence: Evidence) -> Grade:
     findings = []
     for amount, value in held:
         value = max(value, amount.high)
+        if not _is_planned(evidence, amount):
+            continue
         if value > budget * (1 + ROUNDING if _fits(amount.currency, facts.currency) else SURELY_MORE):
             sentence = (
                 f"{shown_money(value, amount.currency or facts.currency)} is above the budget of "
@@ -94,6 +101,12 @@ def currency_kept(evidence: Evidence) -> Grade:
             sentence = f"The budget is in {wanted}, not in {currency}."
             return Grade(0.0, sentence, [evidence.found("currency_mismatch", start, end, sentence)])
     return Grade(1.0, "The currency is the budget's.")
+
+
+def _is_planned(evidence: Evidence, amount: Amount) -> bool:
+    """Whether nothing in the sentence says that the amount is a result or the size of something."""
+    clause = evidence.document.clause_at(amount.start)
+    return clause is None or _RESULT.search(evidence.response, clause.start, clause.end) is None
 
 
 def _spent(evidence: Evidence) -> list[Amount]:

@@ -16,7 +16,9 @@ from rlhf.nodes.evidence.readers.sums import (
     wrong_cells,
     wrong_equations,
     wrong_lists,
+    wrong_named_subtotals,
     wrong_parts,
+    wrong_shares,
     wrong_totals_of_columns,
 )
 from rlhf.nodes.evidence.results import Evidence, Grade
@@ -41,6 +43,8 @@ def retailers_have_amounts(evidence: Evidence) -> Grade:
     if not wanted or not evidence.facts.split_wanted:
         return Grade(None, "No split between retailers is asked for.")
     earned, findings, missing, unclear = 0.0, [], [], []
+    smallest = SMALLEST_SHARE * (evidence.facts.budget or 0)
+    small_ones = [each for each in _given(evidence) if each.high < smallest]
     for name in wanted:
         place = evidence.split.allocations.get(name)
         if place is None:
@@ -61,7 +65,8 @@ def retailers_have_amounts(evidence: Evidence) -> Grade:
         else:
             earned += 0.5
             small = place.high < SMALLEST_SHARE * (evidence.facts.budget or 0)
-            if (small or place.amount < 0) and place.amount != 0:
+            sure = len(small_ones) < len(evidence.given) or len(small_ones) < 2 or _in_line(evidence, place)
+            if (small or place.amount < 0) and place.amount != 0 and sure:
                 sentence = f"{_money(place.amount, evidence)} for {name} makes no sense for this budget."
                 findings.append(evidence.found("implausible_amount", place.start, place.end, sentence))
     value = earned / len(wanted)
@@ -99,6 +104,11 @@ def amounts_sum_to_budget(evidence: Evidence) -> Grade:
     nothing is said.
     """
     budget, wanted = evidence.facts.budget, evidence.facts.retailers
+    if budget is None and wanted and evidence.split.reading.verdict == "off":
+        places = _given(evidence)
+        sentence = f"The shares add up to {evidence.split.reading.total:g}%."
+        first, last = min(place.start for place in places), max(place.end for place in places)
+        return Grade(0.5, sentence, [evidence.found("sum_mismatch", first, last, sentence)])
     if budget is None or not wanted:
         return Grade(None, "No budget or no retailers to add up.")
     given, reading = evidence.given, evidence.split.reading
@@ -106,6 +116,10 @@ def amounts_sum_to_budget(evidence: Evidence) -> Grade:
     if not given and not unread:
         return Grade(0.0, "There are no amounts to add up.")
     provided = len((given.keys() | set(unread)) & set(wanted)) / len(wanted)
+    lacking = [name for name in wanted if name not in given and name not in unread]
+    loose = [each for each in evidence.split.beside if each.kind == "free"]
+    if lacking and len(given) > 1 and reading.verdict != "off" and len(loose) >= len(lacking):
+        return Grade(None, "Not every amount can be given to a retailer.")
     if reading.verdict == "open" and provided == 1:
         return Grade(None, "The amounts can be read in more than one way, or not at all.")
     total = reading.total
@@ -158,6 +172,7 @@ def _wrong_sums(evidence: Evidence) -> list[WrongSum]:
     for grid in document.grids:
         found += wrong_cells(document, grid)
         found += wrong_totals_of_columns(document, grid)
+        found += wrong_named_subtotals(document, grid)
     places = {(each.start, each.end): each for each in reversed(found)}
     kept = [
         each
@@ -183,7 +198,16 @@ def shares_agree(evidence: Evidence) -> Grade:
         (name, place) for name, place in evidence.split.allocations.items() if place.share and place.amount
     ]
     if not beside or not budget:
-        return Grade(None, "No percentages stand beside amounts.")
+        cells = [each for grid in evidence.document.grids for each in wrong_shares(evidence.document, grid)]
+        wrong = [
+            evidence.found("share_mismatch", c.start, c.end, f"{c.stated:g}% is {c.right:.0f}% of the total.")
+            for c in cells
+        ]
+        return (
+            Grade(0.5, wrong[0].sentence, wrong)
+            if wrong
+            else Grade(None, "No percentages stand beside amounts.")
+        )
     reading = evidence.split.reading
     kept = [each.value for each in evidence.split.beside if each.kind != "free"]
     bases = [
@@ -203,6 +227,8 @@ def shares_agree(evidence: Evidence) -> Grade:
         if points > 1.01:
             sentence = f"{name}'s {_money(place.amount, evidence)} is {100 * place.amount / budget:.0f}% of the budget."
             findings.append(evidence.found("share_mismatch", place.share.start, place.share.end, sentence))
+    if 2 * len(findings) > len(beside) or (len(findings) == len(beside) and len(beside) < 2):
+        return Grade(None, "The percentages are of something else than the budget, as far as can be told.")
     sentence = findings[0].sentence if findings else "Percentages and amounts agree."
     return Grade(1 - len(findings) / len(beside), sentence, findings)
 
@@ -248,6 +274,11 @@ def shown_money(value: float, currency: str | None) -> str:
     """`value` with three leading digits, as people say it."""
     rounded = value if value < 10_000 else round(value, 3 - len(str(int(value))))
     return format_money(rounded, currency or "$")
+
+
+def _in_line(evidence: Evidence, place: Allocation) -> bool:
+    """Whether the amount is written with a currency: a bare number may be in a unit that is not known."""
+    return place.currency is not None
 
 
 def _list(names: list[str]) -> str:

@@ -398,6 +398,10 @@ def _wrong_totals(
             )  # the sum is what is wrong, and is found as such
         if stated.period is not None or (missing and stated.value > middle):
             fits = True
+        if not 0.6 <= stated.value / max(middle, 1e-9) <= 1.67:
+            fits = True  # a total of something else
+        if any(place.start == stated.start for place in split.allocations.values()):
+            fits = True
         if not fits:
             wrong.append(stated)
     return tuple(wrong)

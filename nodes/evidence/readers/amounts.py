@@ -108,6 +108,10 @@ def _find(text: str, words: Words) -> tuple[Amount, ...]:
         moved = found and found[-1].kind in ("money", "number") and amount.kind == "money"
         if moved and _ARROW.fullmatch(text, found[-1].end, amount.start):
             found[-1] = replace(found[-1], change=True)
+        falls = found and found[-1].low > amount.high and {found[-1].kind, amount.kind} == {"money"}
+        if falls and re.fullmatch(r"\s(?:to|auf|à|a|para)\s", text[found[-1].end : amount.start]):
+            if _FROM.search(text, max(0, found[-1].start - 6), found[-1].start):
+                found[-1] = replace(found[-1], change=True)
         if found and _is_range(found[-1], amount, text):
             if _CHANGES.search(text, max(0, found[-1].start - 60), found[-1].start) or (
                 found[-1].low > amount.high
@@ -181,7 +185,7 @@ def _amount(words: Words) -> re.Pattern[str]:
         rf"|(?-i:(?<![A-Za-z])(?:T|k|M|Mio\. ?)?(?:{either(codes)})(?![a-z]))|(?<!\w)(?:{either(prefixes)})(?=[ .]?\d))"
     )
     after = (
-        rf"(?:{either([s for s in signs if not s[0].isalnum()])})(?![\d.])"
+        rf"(?:{either([s for s in signs if not s[0].isalnum()])})(?!\d|\.\d)"
         rf"|(?:{either([s for s in signs if s[0].isalpha()])})(?!\w)"
         rf"|(?-i:(?:{either(codes)}))(?![a-z])|(?:{either(bare_words)})(?!\w)"
     )
@@ -200,10 +204,10 @@ def _amount(words: Words) -> re.Pattern[str]:
         rf"|(?<!\w)(?P<fraction>{FRACTION}))"
         rf"(?:[ \u00a0\u202f]{{0,2}}-?(?P<after>[%％]|(?:percent|per[ ]cent|prozent|pct|pour[ ]cent|"
         rf"por[ ]ciento|por[ ]cento)(?!\w)|{after}))?"
-        rf"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par|por|je|le)[ ])(?P<period>{periods})(?!\w)"
+        rf"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par|por|je|le)[ ])(?P<period>(?-i:{periods}))(?!\w)"
         rf"|[ \u00a0](?P<period2>daily|weekly|monthly|quarterly|annually|yearly|monatlich|"
         rf"mensuels?|mensuales|mensais)(?!\w))?"
-        rf"(?:(?<=[a-z])[ ](?:for|over|x|×)[ ](?P<times>{COUNT})[ ](?:day|week|month|quarter|year)s?(?!\w))?",
+        rf"(?:(?<=[a-z])[ ](?:for|over|x|×)[ ](?P<times>{COUNT})[ ](?P<timed>day|week|month|quarter|year)s?(?!\w))?",
         re.IGNORECASE,
     )
 
@@ -262,6 +266,8 @@ def _read(match: re.Match[str], text: str, follows: bool, words: Words) -> tuple
     period = _period(name, words) if name and kind in ("money", "percent") else None
     times = match["times"] if period else None
     count = None if times is None else max(1.0, read_worded(times) or 1.0)
+    if count is not None and period is not None:
+        count = max(1.0, round(count * DAYS[match["timed"].lower()] / DAYS[period], 2))
     return Amount(
         amount, amount, kind, currency, match.start(), end, period, count
     ), size if not prefixed else 1.0

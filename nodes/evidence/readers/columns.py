@@ -24,10 +24,6 @@ _UNIT: Final = re.compile(
     r"|(?P<sign>[$€£₹¥])\s?(?P<signed>000s?|k|m|mn|mm)?(?!\w)|(?P<kilo>[km])\s?(?P<after>[$€£])|(?P<code>t?[a-z]{3})(?!\w)"
 )
 _NOTHING: Final = re.compile(r"[\s\-–—.·]*$|(?:n/?a|none|nil|keine?s?|ninguno|nenhum|aucun)$", re.IGNORECASE)
-_OPEN: Final = re.compile(
-    r"(?:tbd|tbc|tba|\?+|to be (?:decided|confirmed)|open|offen|à définir|por definir|a definir|pending)\W*$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +105,7 @@ def read_table(
         if share is not None and share.kind != "percent":
             share = replace(share, kind="percent") if share.kind == "number" and share.value <= 100 else None
         spot = next((row[c] for choice in chosen for c in choice), label)
-        unknown = bool(_OPEN.match(spot.text)) or any(
-            each[0] is not None and each[0].kind == "unknown" for each in own
-        )
+        unknown = any(each[0] is not None and each[0].kind == "unknown" for each in own)
         found = named(label)
         head = next(
             (c for c in row if c is not label and c.text and _is_total(words, c.text) and len(c.text) < 40),
@@ -153,7 +147,7 @@ def figures_of(text: str, grid: Grid) -> tuple[list[list[Amount | None]], list[C
     body = rows[1:] if headed else rows
     both = [[_figure(text, cell) for cell in row] for row in body]
     roles = [_role(words, header[c], [r[c] for r in body], [f[c] for f in both]) for c in range(width)]
-    return [[f[0] if f else None for f in row] for row in both], roles, int(headed)
+    return [[(f[0] or f[1]) if f else None for f in row] for row in both], roles, int(headed)
 
 
 def _is_total(words: Words, label: str) -> bool:
@@ -204,7 +198,13 @@ def _role(words: Words, header: Cell, cells: Sequence[Cell], figures: Sequence[F
     money = sum(1 for f in filled if f and f[0])
     numeric = share + money >= max(1, (len(filled) + 1) // 2)
     if "%" in header.text or "％" in header.text:
-        return "share" if not words.pattern("change_columns").search(title) else "change"
+        if words.pattern("change_columns").search(title):
+            return "change"
+        bare = re.sub(
+            r"[%％]|(?<!\w)(?:of|the|our|des|du|del|do|da|vom|am|total|budget|spend|plan)(?!\w)", " ", title
+        ).strip()
+        whole = words.pattern("share_columns", "amount_columns", "total_columns").search(bare)
+        return "share" if not bare or whole else "measure"
     for section, role in (
         ("change_columns", "change"),
         ("price_columns", "price"),
@@ -414,7 +414,7 @@ def _scaled(lines: list[Line], budget: float | None) -> list[Line]:
     values = [
         a for line in lines if line.kind in ("retailer", "beside") for a in line.amounts[:1] if a is not None
     ]
-    if not values or any(a.kind == "money" for a in values):
+    if not values or all(a.kind == "money" for a in values) or any(a.currency for a in values):
         return [_as_money(line) for line in lines]
     total = sum(a.value for a in values)
     for factor in (1.0, 1e3, 1e6):
@@ -425,7 +425,8 @@ def _scaled(lines: list[Line], budget: float | None) -> list[Line]:
 
 def _as_money(line: Line, factor: float = 1.0) -> Line:
     def money(amount: Amount | None) -> Amount | None:
-        if amount is None or amount.kind == "money":
+        plain = amount is not None and amount.currency is None and amount.high < 100_000 and factor > 1
+        if amount is None or (amount.kind == "money" and not plain):
             return amount
         return replace(amount, kind="money", low=amount.low * factor, high=amount.high * factor)
 

@@ -20,6 +20,10 @@ _BUDGET_WORD: Final = re.compile(
     r"(?<!\w)(?:budget|spend|fund|pot(?!\w)|total|have|for\s|over|across|between|split|divide|allocat|distribut|plan|aufteil|verteil|répart|repart|distribu|orçamento|presupuesto|verba)",
     re.IGNORECASE,
 )
+_BUDGET_ITSELF: Final = re.compile(
+    r"(?<!\w)(?:budget|to spend|spend|fund|have|haben|habe|tengo|tenemos|temos|tenho|avons|purse|presupuesto|orçamento|verba|with (?:just |only )?[$€£¥]|for [$€£¥])",
+    re.IGNORECASE,
+)
 _CAP_WORD: Final = re.compile(
     r"(?<!\w)(?:cap(?:s|ped)?|at most|no more than|(?:not|n['’]t|never)\s(?:\w+\s){0,2}(?:more than|over|"
     r"above)|"
@@ -138,7 +142,8 @@ def budget_in(prompt: str, amounts: Sequence[Amount]) -> Amount | None:
         whole if any(_BUDGET_WORD.search(prompt, max(0, a.start - 30), a.end + 30) for a in whole) else money
     )
     uncapped = [a for a in money if not _CAP_WORD.search(prompt, max(0, a.start - 25), a.start)]
-    near = [a for a in uncapped if _BUDGET_WORD.search(prompt, max(0, a.start - 30), a.end + 30)]
+    word = _BUDGET_WORD if wants_split(prompt) else _BUDGET_ITSELF
+    near = [a for a in uncapped if word.search(prompt, max(0, a.start - 30), a.end + 30)]
     return max(
         near or (uncapped or money if wants_split(prompt) else []),
         key=lambda amount: amount.value,

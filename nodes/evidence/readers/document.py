@@ -210,7 +210,9 @@ def _headed(text: str, units: list[Unit]) -> list[Unit]:
             parents = [] if kind == "paragraph" else parents
             above = heading if lead is None or kind == "paragraph" else lead
             if kind == "paragraph":
-                lead = len(found) if line.rstrip().rstrip("*_ ").endswith((":", "：")) else None
+                bare = line.rstrip().rstrip("*_ ")
+                short = len(bare.split()) <= 5 and not bare.endswith((".", "!", "?", ","))
+                lead = len(found) if bare.endswith((":", "：")) or short else None
         found.append(Unit(kind, unit.start, unit.end, unit.level, above))
     return found
 

@@ -26,6 +26,12 @@ _LINK: Final = re.compile(
     r"(?:the\s|le\s|la\s|el\s|o\s)?\W{0,4}",
     re.IGNORECASE,
 )
+_LOOSE_LINK: Final = re.compile(
+    r"[,)]{0,2}\s(?:(?!and|und|et|y|e|because|since|but|while|plus|which|of|from|than)[\w'’-]+\s){1,4}"
+    r"(?:to|for|on|at|in|into|towards?|with|behind|an|für|auf|bei|zu|à|chez|pour|sur|a|para|en|em|no|na|ao)\s"
+    r"(?:the\s|le\s|la\s|el\s|o\s)?[*_\"“]{0,3}",
+    re.IGNORECASE,
+)
 _EACH: Final = re.compile(
     r"(?<!\w)(?P<each>each|apiece|jeweils|je|chacun|chacune|cada uno|cada um)(?!\w)|"
     r"(?<!\w)(?P<evenly>evenly|equally|half and half|"
@@ -240,11 +246,16 @@ class Reader:
                 free.remove(close[-1])
         return free
 
+    def _joined(self, start: int, end: int) -> bool:
+        """Whether names are parts of one list, what stands in brackets aside."""
+        between = re.sub(r"^\s?\([^()]{0,80}\)", "", self.response[start:end])
+        return _AND.fullmatch(between) is not None
+
     def _group_before(self, mentions: Sequence[Mention], place: int) -> list[Mention]:
         """The last names before `place` that stand in one list: "A, B and C"."""
         group: list[Mention] = []
         for mention in reversed([mention for mention in mentions if mention.end <= place]):
-            if group and not _AND.fullmatch(self.response, mention.end, group[-1].start):
+            if group and not self._joined(mention.end, group[-1].start):
                 break
             group.append(mention)
         return group
@@ -253,7 +264,7 @@ class Reader:
         """The first names after `place` that stand in one list: "$300K each to A, B and C"."""
         group: list[Mention] = []
         for mention in [mention for mention in mentions if mention.start >= place]:
-            if group and not _AND.fullmatch(self.response, group[-1].end, mention.start):
+            if group and not self._joined(group[-1].end, mention.start):
                 break
             if not group and mention.start - place > 12:
                 break
@@ -270,7 +281,10 @@ class Reader:
             return
         for mention in mentions:
             near = [amount for amount in free if 0 < mention.start - amount.end < 60]
-            if near and _LINK.fullmatch(self.response, near[-1].end, mention.start):
+            linked = near and _LINK.fullmatch(self.response, near[-1].end, mention.start)
+            before = max((m.end for m in mentions if m.end <= mention.start), default=0)
+            loose = near and before <= near[-1].start and mention.start - near[-1].end < 36
+            if linked or (loose and _LOOSE_LINK.fullmatch(self.response, near[-1].end, mention.start)):
                 self._assign(mention, [near[-1], *self._beside_it(near[-1], free)])
                 free.remove(near[-1])
         for index, mention in enumerate(mentions):

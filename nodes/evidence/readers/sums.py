@@ -5,7 +5,7 @@ Nothing is demanded of a text that shows none; a relation of columns counts only
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Final
 
@@ -22,6 +22,9 @@ _NUMERIC: Final = frozenset({"amount", "total", "period", "unknown", "past", "ch
 _OPERATOR: Final = re.compile(r"\s{0,2}([+\-−–*×x])\s{0,2}(?:the\s)?")
 _EQUALS: Final = re.compile(
     r"\s{0,2}(?:=|makes|is|gives|equals|ergibt|macht|égale|font|son|são|igual a)\s{0,2}", re.IGNORECASE
+)
+_TOGETHER: Final = re.compile(
+    r"(?<!\w)(?:together|zusammen|ensemble|juntos|juntas|in all|combined|in total)(?!\w)"
 )
 _LISTED: Final = re.compile(
     r"[^.;\n]{0,60}?(?:,|\band\b|\bund\b|\bet\b|\by\b|\be\b|\bplus\b|\+|;)[^.;\n]{0,60}?"
@@ -45,7 +48,10 @@ def wrong_equations(document: Document, figures: Sequence[Amount]) -> Iterator[W
     text = document.text
     index = 0
     while index < len(figures):
-        chain = [figures[index]]
+        first = figures[index]
+        if text[first.start - 1 : first.start] in ("-", "–", "−") and first.low > 0:
+            first = replace(first, low=-first.low, high=-first.high)
+        chain = [first]
         signs = []
         after = index + 1
         while after < len(figures) and len(chain) < 12:
@@ -96,8 +102,10 @@ def _computed(chain: Sequence[Amount], signs: Sequence[str]) -> float | None:
 def _near(right: float, stated: float, chain: Sequence[Amount]) -> bool:
     if abs(right - stated) <= max(0.006 * abs(stated), 0.02):
         return True
-    plain = [a for a in chain if a.kind == "number"]
-    return bool(plain) and any(abs(right * factor - stated) <= 0.006 * abs(stated) for factor in (1e3, 1e6))
+    plain = [a for a in chain if a.currency is None and a.kind != "percent"]
+    return bool(plain) and any(
+        abs(right * factor - stated) <= 0.006 * abs(stated) for factor in (1e3, 1e4, 1e5, 1e6, 1e7, 1e8)
+    )
 
 
 def wrong_cells(document: Document, grid: Grid) -> Iterator[WrongSum]:
@@ -187,6 +195,31 @@ def _sum_near(right: float, stated: float) -> bool:
     return abs(right - stated) <= max(0.004 * abs(stated), 0.51)
 
 
+def wrong_named_subtotals(document: Document, grid: Grid) -> Iterator[WrongSum]:
+    """Rows "total, NAME, amount" that the rows of that name do not come to."""
+    figures, roles, header = figures_of(document.text, grid)
+    rows = grid.rows[header:]
+    columns = [c for c, role in enumerate(roles) if role in ("amount", "total", "unknown")]
+    for column in columns[:2]:
+        for number, row in enumerate(rows):
+            stated = figures[number][column]
+            kind = is_total_label(row[0].text, [])
+            if kind is None or stated is None or len(row) < 3:
+                continue
+            names = {
+                cell.text for cell in row[1:] if cell.text and cell.text[0].isalpha() and len(cell.text) < 40
+            }
+            own = [
+                _value(figures[n][column])
+                for n, other in enumerate(rows)
+                if n != number
+                and is_total_label(other[0].text, []) is None
+                and names & {cell.text for cell in other[1:3]}
+            ]
+            if len(own) >= 2 and not _sum_near(sum(own), stated.value):
+                yield WrongSum(stated.start, stated.end, stated.value, sum(own))
+
+
 def wrong_totals_of_columns(document: Document, grid: Grid) -> Iterator[WrongSum]:
     """Cells of the total row that their column does not come to, where other columns of that row are right."""
     figures, roles, header = figures_of(document.text, grid)
@@ -201,7 +234,9 @@ def wrong_totals_of_columns(document: Document, grid: Grid) -> Iterator[WrongSum
     last = totals[-1]
     fits: list[WrongSum] = []
     right = 0
-    columns = [c for c, role in enumerate(roles) if role in ("amount", "total", "period", "unknown", "past")]
+    columns = [
+        c for c, role in enumerate(roles) if role in ("amount", "total", "period", "unknown", "past", "share")
+    ]
     for column in columns:
         stated = figures[last][column]
         parts = [
@@ -212,12 +247,38 @@ def wrong_totals_of_columns(document: Document, grid: Grid) -> Iterator[WrongSum
         values = [part.value for part in parts if part is not None]
         if stated is None or len(values) < 2:
             continue
-        if _sum_near(sum(values), stated.value):
+        if _sum_near(sum(values), stated.value) or (
+            roles[column] == "share" and abs(sum(values) - 100) <= 1.5
+        ):
             right += 1
-        else:
+        elif roles[column] != "share":
             fits.append(WrongSum(stated.start, stated.end, stated.value, sum(values)))
     if right >= 1 and len(fits) <= right:
         yield from fits
+
+
+def wrong_shares(document: Document, grid: Grid) -> Iterator[WrongSum]:
+    """Cells of a share column that are not their row's share of the total, where most of the others are."""
+    figures, roles, header = figures_of(document.text, grid)
+    shares = [c for c, role in enumerate(roles) if role == "share"]
+    amounts = [c for c, role in enumerate(roles) if role in ("amount", "total", "unknown")]
+    if len(shares) != 1 or not amounts:
+        return
+    rows = [
+        row
+        for row, cells in zip(figures, grid.rows[header:], strict=False)
+        if is_total_label(cells[0].text, [cell.text for cell in cells]) is None
+    ]
+    for column in amounts:
+        pairs = [(row[column], row[shares[0]]) for row in rows]
+        known = [(amount, share) for amount, share in pairs if amount is not None and share is not None]
+        whole = sum(amount.value for amount, _ in known)
+        if len(known) < 3 or not whole:
+            continue
+        off = [(a, s) for a, s in known if abs(100 * a.value / whole - s.value) > 1.01]
+        if off and 3 * len(off) <= len(known):
+            yield from (WrongSum(s.start, s.end, s.value, 100 * a.value / whole) for a, s in off)
+            return
 
 
 def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[WrongSum]:
@@ -230,7 +291,7 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
         if clause is None or document.in_grid(stated.start) or stated.change or stated.period:
             continue
         window = low[max(clause.start, stated.start - 70) : stated.start]
-        found = last_match(words.pattern("totals"), window)
+        found = last_match(words.pattern("totals"), window) or last_match(_TOGETHER, window)
         if found is None or len(window) - found.end() > 26 or re.search(r"[$€£\d]", window[found.end() :]):
             continue
         said = stated.start - (len(window) - found.start())
@@ -238,7 +299,12 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
         between = [text[a.end : b.start] for a, b in pairwise(listed)]
         if len(listed) >= 2 and all(_LISTED.fullmatch(gap) for gap in between) and said - listed[-1].end < 60:
             spent = [a for a in listed if role_of(a, text, clause.start, clause.end) == "spend"]
-            if len(spent) == len(listed) and not _sum_near(sum(a.value for a in listed), stated.value):
+            whole = sum(a.value for a in listed)
+            if (
+                len(spent) == len(listed)
+                and not _sum_near(whole, stated.value)
+                and 0.6 <= stated.value / max(whole, 1e-9) <= 1.67
+            ):
                 yield WrongSum(stated.start, stated.end, stated.value, sum(a.value for a in listed))
             continue
         if not listed:
@@ -247,7 +313,12 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
                 values = [a.value for a in above]
                 runs = {sum(values), *(sum(values[:n]) for n in range(2, len(values)))}
                 single = {a.value for a in money[:place]}
-                if not any(_sum_near(run, stated.value) for run in runs) and stated.value not in single:
+                likely = 0.6 <= stated.value / max(sum(values), 1e-9) <= 1.67
+                if (
+                    likely
+                    and not any(_sum_near(run, stated.value) for run in runs)
+                    and stated.value not in single
+                ):
                     yield WrongSum(stated.start, stated.end, stated.value, sum(values))
 
 

@@ -7,7 +7,7 @@ from rlhf.nodes.evidence.readers.text import LIST_MARK, words
 
 _ENDED: Final = re.compile(r"[.!?…。！？।؟:)\]\"”’»][\"'”’»)\]*_`~]{0,5}$|```$|\|$")
 _STOPPED: Final = re.compile(r"[.!?…。！？।؟]")
-_NO_SENTENCE: Final = re.compile(r"(?:https?://\S+|#\w+|@\w+|\*\*|__)$")
+_NO_SENTENCE: Final = re.compile(r"(?:https?://\S+|[A-Za-z0-9+/=]{24,}|#\w+|@\w+|\*\*|__)$")
 _EMPTY_ITEM: Final = re.compile(r"\s*(?:\d{1,3}[.)]|[-*•–])$")
 _OPEN_END: Final = re.compile(r"[,;\-–—(\[&$€£#+/=]$")
 _CLOSING: Final = re.compile(
