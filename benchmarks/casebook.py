@@ -16,9 +16,8 @@ from tests.nodes.evidence.long_cases import Case, is_held_back, load_cases
 
 WANTED: Final = {"precision": 0.95, "recall": 0.90, "capped": 0.02, "told apart": 0.90, "pairs right": 0.95}
 _NOT_EVERY_TEXT: Final = frozenset(
-    """
-    no_step no_date_or_owner no_figures no_call_to_action reason_missing hard_to_read poor_structure same_amounts
-    """.split()
+    ["no_step", "no_date_or_owner", "no_figures", "no_call_to_action", "reason_missing", "hard_to_read"]
+    + ["poor_structure", "same_amounts"]
 )
 
 
@@ -63,7 +62,7 @@ def measure(chosen: Sequence[Case]) -> Figures:
         found[case.id] = check_evidence(case.prompt, case.response, case.context, case.task_type)
         figures.milliseconds.append(1000 * (time.process_time() - start))
         figures.words.append(len(case.response.split()))
-    asked = defaultdict(set)
+    asked: defaultdict[str, set[str]] = defaultdict(set)
     for case in chosen:
         if case.twin_of:
             asked[case.twin_of] |= set(case.kinds) & _NOT_EVERY_TEXT

@@ -14,6 +14,9 @@ _FAMILIES: Final = (("$", "SGD", "USD"), ("¥", "CN¥"), ("SEK", "NOK", "DKK", "
 SURELY_MORE: Final = 3.0  # times the budget: beyond that an amount in another currency is above it too
 
 
+_HYPOTHETICAL: Final = re.compile(
+    r"(?<!\w)(?:if|should|would|could|wenn|falls|würde|si|pourrait|podría|se|poderia)(?!\w)", re.IGNORECASE
+)
 _RESULT: Final = re.compile(
     r"(?<!\w)(?:sales|revenues?|turnover|worth|market|category|profits?|forecast|gmv|income|valuation|reported|recorded|"
     r"booked twice|invoiced|difference|umsatz|absatz|chiffre d.affaires|ventes|ventas|ingresos|vendas|receita)(?!\w)",
@@ -106,6 +109,8 @@ def currency_kept(evidence: Evidence) -> Grade:
 def _is_planned(evidence: Evidence, amount: Amount) -> bool:
     """Whether nothing in the sentence says that the amount is a result or the size of something."""
     clause = evidence.document.clause_at(amount.start)
+    if clause is not None and _HYPOTHETICAL.search(evidence.response, clause.start, clause.end):
+        return False
     return clause is None or _RESULT.search(evidence.response, clause.start, clause.end) is None
 
 

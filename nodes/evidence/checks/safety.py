@@ -36,6 +36,24 @@ _FILLER: Final = re.compile(r"lorem ipsum|dolor sit amet|\[(?:insert|your) [\w ]
 _LEVEL_MARK: Final = re.compile(r"^\W{0,4}(?:level )?[0-5]\s?[=:)–-]\s?", re.IGNORECASE)
 _FIELD: Final = re.compile(r"\[[^\[\]\n]{2,40}\]|<(?=[a-z])[a-z _]{2,40}>|\{\{[^{}\n]{2,40}\}\}")
 MANY_FIELDS: Final = 4
+_SELF: Final = re.compile(
+    r"(?<!\w)(?:this|my|the above) (?:answer|response|text|reply|submission|mail|plan)(?!\w)|"
+    r"(?<!\w)(?:judge|grader|evaluator)(?!\w)"
+)
+_FINAL: Final = re.compile(
+    r"(?:final|overall)[ _](?:score|rating|verdict|grade|level)\W{0,6}(?:5|10|100|"
+    r"five)(?:\s?(?:/|out of)\s?(?:5|10|100))?$"
+)
+_VERDICT_PARTS: Final = re.compile(
+    r"[\"'](?:strengths|weaknesses|rationale|verdict|justification|reasoning|level|overall[_ ]score)[\"']\s?:"
+)
+_KEYS: Final = re.compile(r"[\"'][a-z_ ]{1,30}[\"']\s?:")
+_SCORES: Final = re.compile(
+    r"(?<!\w)(?:score|rating|grade|level|mark)s?\W{1,4}\d{1,3}(?:[.,]\d)?(?:\s?/\s?\d{1,3})?"
+)
+_ASKED_TO_RATE: Final = re.compile(
+    r"(?<!\w)(?:rate|rating|score|scores|scoring|rank|compare|review|assess|evaluate|grade|stars?|levels?)(?!\w)"
+)
 # Words of an order to the judge thirteen letters on: rubric, instruction, score, grade, judge, rating, prompt, rules.
 _SHIFTED: Final = re.compile(r"ehoevp|vafgehpgvba|fpber|tenqr|whqtr|engvat|cebzcg|ehyrf|znexf|yriry")
 SHORT: Final = 80  # characters of an opening phrase
@@ -171,9 +189,41 @@ def _one_a_sentence(pattern: re.Pattern[str], evidence: Evidence) -> list[tuple[
     places: dict[int, tuple[int, int]] = {}
     text = lowered(evidence.response) if pattern is JUDGE_INSTRUCTION else evidence.response
     for match in pattern.finditer(text):
-        if not _is_shown(evidence, *match.span()) and not _is_described(evidence, *match.span()):
+        other = pattern is FORGED_VERDICT and _is_of_something_else(evidence, *match.span())
+        if (
+            not other
+            and not _is_shown(evidence, *match.span())
+            and not _is_described(evidence, *match.span())
+        ):
             places.setdefault(bisect_right(starts, match.start()), match.span())
     return list(places.values())
+
+
+def _is_of_something_else(evidence: Evidence, start: int, end: int) -> bool:
+    """Whether a score is data or a judgement of what the text is about: products, networks, tools.
+
+    A verdict on the response itself names it, stands alone with the other parts of a verdict, or is the last word.
+    """
+    text, low = evidence.response, lowered(evidence.response)
+    said = low[start:end]
+    if _SELF.search(low, max(0, start - 40), min(len(low), end + 40)) or _FINAL.search(said):
+        return False
+    if said.lstrip("\"'{ \n").startswith(("level", "verdict")) and len(evidence.words) < 40:
+        return False
+    if said[:1] in "\"'{" or said.startswith("<"):
+        parts = len(_VERDICT_PARTS.findall(low))
+        others = len(_KEYS.findall(low)) - parts
+        return others >= 2 and parts < 2 and "overall" not in said
+    scores = {match[0] for match in _SCORES.finditer(low)}
+    return (
+        len(scores) >= 2
+        or evidence.document.in_grid(start) is not None
+        or bool(_ASKED_TO_RATE.search(lowered(evidence.prompt)))
+        or any(
+            grid.headed and "score" in lowered(" ".join(cell.text for cell in grid.rows[0]))
+            for grid in evidence.document.grids
+        )
+    ) and text[:start].strip() != ""
 
 
 def _orders_in_words(evidence: Evidence) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from rlhf.nodes.evidence.readers.amounts import Amount
 from rlhf.nodes.evidence.readers.columns import Line, MoneyTable, read_table
-from rlhf.nodes.evidence.readers.document import Document
+from rlhf.nodes.evidence.readers.document import Clause, Document
 from rlhf.nodes.evidence.readers.facts import Facts
 from rlhf.nodes.evidence.readers.pairing import MAX_IN_CLAUSE, Reader, Taken
 from rlhf.nodes.evidence.readers.readings import (
@@ -103,6 +103,9 @@ def allocate(
     return fitting or found[0]
 
 
+_CONDITION: Final = re.compile(
+    r"\W{0,4}(?:if|should|in case|unless|wenn|falls|sollte|si|au cas où|se|caso)(?!\w)", re.IGNORECASE
+)
 _LINKED: Final = re.compile(
     r"\s(?:k\s)?(?:goes |go |flows? |)(?:to|for|on|at|into|with|behind|an|für|auf|à|pour|a|para|en|em)\s(?:the\s)?",
     re.IGNORECASE,
@@ -178,6 +181,7 @@ class _Prose:
             readable = [a for a in readable if not any(s <= a.start < e for s, e in quoted)]
             named = [m for m in named if not any(s <= m.start < e for s, e in quoted)]
         next_mention, next_amount = 0, 0
+        later: list[tuple[Clause, list[Mention], list[Amount]]] = []
         for clause in document.clauses:
             first_mention, first_amount = next_mention, next_amount
             while next_mention < len(named) and named[next_mention].start < clause.end:
@@ -193,7 +197,12 @@ class _Prose:
                 a for a in spent if _is_stated_total(a, document.text, self.reader.low, clause.start, here)
             ]
             self.totals += totals
+            if _CONDITION.match(document.text, clause.start):
+                later.append((clause, here, spent))
+                continue
             self.reader.read_clause(clause, here, [a for a in spent if a not in totals])
+        for clause, here, spent in later:
+            self.reader.read_clause(clause, here, spent, conditional=True)
         self.reader.read_in_order(readable)
 
 
@@ -330,6 +339,13 @@ def _again(
 ) -> tuple[dict[str, Allocation], tuple[Beside, ...]] | None:
     """One retailer read another way: by an amount of a later mention, or by all its amounts added up."""
     tried = 0
+    more = {name: [a.value for a in amounts] for name, amounts in later.items() if amounts and name in given}
+    if len(more) > 1:
+        whole = middle + sum(map(sum, more.values()))
+        for counted in list(sums(beside))[:8]:
+            if near(whole + sum(each.value for each in counted), target, slack):
+                longer = {n: _with_later(given[n], later[n]) for n in more}
+                return {**given, **longer}, counted
     for name, amounts in later.items():
         place = given.get(name)
         if place is None or not amounts:
@@ -353,6 +369,12 @@ def _again(
                     )
                     return {**given, name: read}, counted
     return None
+
+
+def _with_later(place: Allocation, later: Sequence[Amount]) -> Allocation:
+    """The allocation with the amounts of later mentions added: phases, tactics, months."""
+    value = (place.amount or 0.0) + sum(each.value for each in later)
+    return replace(place, amount=value, low=value, high=value, end=max(place.end, later[-1].end))
 
 
 def _wrong_totals(

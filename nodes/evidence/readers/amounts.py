@@ -43,6 +43,8 @@ _CHANGES: Final = re.compile(
     r"drop|bring|take|adjust|scal|up|down|von|passe|de)\w{0,4}(?!\w)[^.!?\n]{0,40}(?<!\w)(?:from|von|de)\s$",
     re.IGNORECASE,
 )
+_TO: Final = re.compile(r"\s(?:to|auf|à|a|para)\s")
+_BY_BEFORE: Final = re.compile(r"(?<!\w)(?:by|um|plus|up|down|adds?|adding|de)\s$", re.IGNORECASE)
 _FROM: Final = re.compile(r"(?<!\w)(?:from|von|de)\s$", re.IGNORECASE)
 _ARROW: Final = re.compile(r"\s{0,2}(?:→|->|=>|➔|⟶)\s{0,2}")
 _POINTS: Final = re.compile(r"[ \u00a0]?(?:-?points?|pp|pts?|p\.p\.|basis)(?!\w)", re.IGNORECASE)
@@ -79,7 +81,10 @@ class Amount:
             return self.value
         if self.times is not None:
             return self.value * self.times
-        return self.value * max(1.0, round(days / DAYS[self.period], 1)) if days else self.value
+        if not days:
+            return self.value
+        count = days / DAYS[self.period]
+        return self.value * max(1.0, float(round(count)) if count > 4 else round(count, 1))
 
 
 def find_amounts(text: str) -> tuple[Amount, ...]:
@@ -108,10 +113,12 @@ def _find(text: str, words: Words) -> tuple[Amount, ...]:
         moved = found and found[-1].kind in ("money", "number") and amount.kind == "money"
         if moved and _ARROW.fullmatch(text, found[-1].end, amount.start):
             found[-1] = replace(found[-1], change=True)
+        to = bool(found) and _TO.fullmatch(text, found[-1].end, amount.start) is not None
+        if to and _BY_BEFORE.search(text, max(0, found[-1].start - 12), found[-1].start):
+            found[-1] = replace(found[-1], change=True)
         falls = found and found[-1].low > amount.high and {found[-1].kind, amount.kind} == {"money"}
-        if falls and re.fullmatch(r"\s(?:to|auf|à|a|para)\s", text[found[-1].end : amount.start]):
-            if _FROM.search(text, max(0, found[-1].start - 6), found[-1].start):
-                found[-1] = replace(found[-1], change=True)
+        if to and falls and _FROM.search(text, max(0, found[-1].start - 6), found[-1].start):
+            found[-1] = replace(found[-1], change=True)
         if found and _is_range(found[-1], amount, text):
             if _CHANGES.search(text, max(0, found[-1].start - 60), found[-1].start) or (
                 found[-1].low > amount.high

@@ -104,7 +104,6 @@ def read_table(
         share = next((each for each in (*beside, *(figure[1] for figure in own)) if each is not None), None)
         if share is not None and share.kind != "percent":
             share = replace(share, kind="percent") if share.kind == "number" and share.value <= 100 else None
-        spot = next((row[c] for choice in chosen for c in choice), label)
         unknown = any(each[0] is not None and each[0].kind == "unknown" for each in own)
         found = named(label)
         head = next(
@@ -203,8 +202,8 @@ def _role(words: Words, header: Cell, cells: Sequence[Cell], figures: Sequence[F
         bare = re.sub(
             r"[%％]|(?<!\w)(?:of|the|our|des|du|del|do|da|vom|am|total|budget|spend|plan)(?!\w)", " ", title
         ).strip()
-        whole = words.pattern("share_columns", "amount_columns", "total_columns").search(bare)
-        return "share" if not bare or whole else "measure"
+        known = words.pattern("share_columns", "amount_columns", "total_columns").search(bare)
+        return "share" if not bare or known else "measure"
     for section, role in (
         ("change_columns", "change"),
         ("price_columns", "price"),

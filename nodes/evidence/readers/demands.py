@@ -21,7 +21,8 @@ _BUDGET_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 _BUDGET_ITSELF: Final = re.compile(
-    r"(?<!\w)(?:budget|to spend|spend|fund|have|haben|habe|tengo|tenemos|temos|tenho|avons|purse|presupuesto|orçamento|verba|with (?:just |only )?[$€£¥]|for [$€£¥])",
+    r"(?<!\w)(?:budget|to spend|spend|fund|have|haben|habe|tengo|tenemos|temos|tenho|avons|"
+    r"purse|presupuesto|orçamento|verba|with (?:just |only )?[$€£¥]|for [$€£¥])",
     re.IGNORECASE,
 )
 _CAP_WORD: Final = re.compile(

@@ -27,13 +27,15 @@ _LINK: Final = re.compile(
     re.IGNORECASE,
 )
 _LOOSE_LINK: Final = re.compile(
-    r"[,)]{0,2}\s(?:(?!and|und|et|y|e|because|since|but|while|plus|which|of|from|than)[\w'’-]+\s){1,4}"
+    r"[,)]{0,2}\s(?:(?!(?:and|und|et|y|e|because|since|but|while|plus|which|of|from|than)\s)[\w'’-]+\s){1,4}"
     r"(?:to|for|on|at|in|into|towards?|with|behind|an|für|auf|bei|zu|à|chez|pour|sur|a|para|en|em|no|na|ao)\s"
     r"(?:the\s|le\s|la\s|el\s|o\s)?[*_\"“]{0,3}",
     re.IGNORECASE,
 )
 _EACH: Final = re.compile(
-    r"(?<!\w)(?P<each>each|apiece|jeweils|je|chacun|chacune|cada uno|cada um)(?!\w)|"
+    r"(?<!\w)(?P<each>each(?: of (?:the )?(?:them|two|three|four|five|six))?|"
+    r"every one(?: of (?:the )?(?:them|two|three|four|five|six))?|apiece|jeweils|je|chacun|"
+    r"chacune|cada uno|cada um)(?!\w)|"
     r"(?<!\w)(?P<evenly>evenly|equally|half and half|"
     r"between them|fifty-fifty)(?!\w)",
     re.IGNORECASE,
@@ -89,7 +91,9 @@ class Reader:
         self._words = load_words()
         self._kept_before = self._words.pattern("reserves", "fees", "other_lines")
 
-    def read_clause(self, clause: Clause, mentions: Sequence[Mention], found: Sequence[Amount]) -> None:
+    def read_clause(
+        self, clause: Clause, mentions: Sequence[Mention], found: Sequence[Amount], conditional: bool = False
+    ) -> None:
         for mention in mentions:
             self.taken.setdefault(mention.name, Taken(mention))
         unit = self.document.units[clause.unit]
@@ -104,9 +108,15 @@ class Reader:
             if (kept := self._kept(amount, clause, mentions))
             for kind, label in [kept]
         ]
+        if (
+            self._heading is not None and not mentions
+        ):  # under a retailer "Search: $150K" is a part of its amount
+            kept = [each for each in kept if each[1] != "other"]
         for amount, kind, label in kept[:2]:
             self._put_beside(amount, kind, label)
         amounts = [amount for amount in amounts if amount not in [each for each, _, _ in kept]]
+        if conditional:  # "if July is weak, move $20K": only what nothing else says
+            amounts = [a for a in amounts if any(self.taken[m.name].amount is None for m in mentions)]
         if not mentions:
             if self._heading and not kept and not self._is_total_line(clause.start):
                 self._add_below(self._heading, amounts, unit.start, unit.kind == "item")
@@ -216,7 +226,9 @@ class Reader:
             return amounts
         free = list(amounts)
         until = max(amounts[-1].end, mentions[-1].end) + 20
-        for match in _EACH.finditer(self.response, mentions[0].start, until):
+        for match in _EACH.finditer(
+            self.response, max(0, min(mentions[0].start, amounts[0].start) - 40), until
+        ):
             close = [a for a in free if 0 <= match.start() - a.end <= 4 or 0 <= a.start - match.end() <= 20]
             if match["evenly"]:
                 close = [a for a in free if 0 <= match.start() - a.end <= 12]
@@ -314,14 +326,18 @@ class Reader:
         money = [amount for amount in amounts if amount.kind == "money"]
         shares = [amount for amount in amounts if amount.kind == "percent"]
         whole = [amount for amount in money if amount.period is None]
+        money = (
+            sorted(money, key=lambda each: -each.over(self.facts.days)) if len(whole) < len(money) else money
+        )
         chosen = next(iter(whole or money or (shares if self.facts.split_wanted else [])), None)
         if chosen is None:
             return False
         beside = next(
             (share for share in shares if chosen.kind == "money" and self._beside(chosen, share)), None
         )
+        line = self.taken[mention.name].line
         self.taken[mention.name] = Taken(
-            mention, chosen, share=beside, later=[a for a in money if a is not chosen]
+            mention, chosen, share=beside, line=line, later=[a for a in money if a is not chosen]
         )
         return True
 

@@ -12,8 +12,8 @@ from rlhf.prompts.words import Words, load_words, lowered
 Role = Literal["spend", "price", "limit", "change", "past", "part", "described"]
 
 _BY: Final = re.compile(
-    r"(?<!\w)(?<!funded )(?<!backed )(?<!paid )(?<!led )(?:by|um|another|extra|additional|"
-    r"zusätzlich|further)\s(?:\w+\s)?$"
+    r"(?<!\w)(?<!funded )(?<!backed )(?<!paid )(?<!led )(?:by|um|extra|additional|"
+    r"zusätzlich)\s(?:\w+\s)?$"
 )
 _MORE: Final = re.compile(
     r"\s(?:more|less|extra|higher|lower|fewer|on top|mehr|weniger|zusätzlich|de plus|de moins|"
@@ -71,6 +71,10 @@ def role_of(amount: Amount, text: str, start: int, end: int) -> Role:
 def _share(words: Words, low: str, here: int, there: int) -> Role:
     if words.after("shares_of_else").match(low, there):
         return "described"
+    if re.match(
+        r"\s?(?:of|von|de)\s(?:it|that|this|which|these|those|them|its|their|davon)(?!\w)", low[there:]
+    ):
+        return "part"
     if words.after("limits_after").match(low, there):
         return "limit"
     if words.before("share_changes").search(low[:here]):

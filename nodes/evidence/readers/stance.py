@@ -154,7 +154,7 @@ def _denied(words: Words, low: str, since: int, start: int) -> bool:
     if match is None:
         return False
     between = window[match.end() :]
-    return len(between) <= 32 and not re.search(
+    return len(between) <= 48 and not re.search(
         r",\s(?:but|and|so|with|it|we|sondern|mais|pero|mas)\s|\bbut\b|\bonly\b", between
     )
 

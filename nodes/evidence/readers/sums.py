@@ -75,12 +75,17 @@ def wrong_equations(document: Document, figures: Sequence[Amount]) -> Iterator[W
 
 def equation_results(text: str, figures: Sequence[Amount]) -> list[Amount]:
     """The figures that are only terms of an equation, not its result."""
-    terms = []
+    terms: list[Amount] = []
+    chain: list[Amount] = []
     for first, second in pairwise(figures):
-        if _OPERATOR.fullmatch(text, first.end, second.start) or re.fullmatch(
-            r"\s{0,2}=\s{0,2}", text[first.end : second.start]
-        ):
-            terms.append(first)
+        between = text[first.end : second.start]
+        if _OPERATOR.fullmatch(between):
+            chain.append(first)
+        elif re.fullmatch(r"\s{0,2}=\s{0,2}", between):
+            terms += [*chain, first]
+            chain = []
+        else:
+            chain = []
     return terms
 
 

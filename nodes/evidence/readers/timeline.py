@@ -210,9 +210,7 @@ def _deadlines(prompt: str) -> Iterator[_Deadline]:
         match = before.search(low[sentence_start : moment.start])
         ranged = moment.first != moment.last
         if match is None and not any(each is moment for _, each in within):
-            on = re.search(
-                r"(?<!\w)(?:on|am|le|el|em|for the)\s(?:\w+\s)?$", low[sentence_start : moment.start]
-            )
+            on = re.search(r"(?<!\w)(?:on|am|le|el|em|for)\s(?:\w+\s)?$", low[sentence_start : moment.start])
             if on and not ranged:
                 yield _Deadline(moment, _stems(sentence), False, True)
             continue
