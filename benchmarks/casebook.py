@@ -16,8 +16,16 @@ from tests.nodes.evidence.long_cases import Case, is_held_back, load_cases
 
 WANTED: Final = {"precision": 0.95, "recall": 0.90, "capped": 0.02, "told apart": 0.90, "pairs right": 0.95}
 _NOT_EVERY_TEXT: Final = frozenset(
-    ["no_step", "no_date_or_owner", "no_figures", "no_call_to_action", "reason_missing", "hard_to_read"]
-    + ["poor_structure", "same_amounts"]
+    [
+        "no_step",
+        "no_date_or_owner",
+        "no_figures",
+        "no_call_to_action",
+        "reason_missing",
+        "hard_to_read",
+        "poor_structure",
+        "same_amounts",
+    ]
 )
 
 

@@ -274,7 +274,7 @@ def _read(match: re.Match[str], text: str, follows: bool, words: Words) -> tuple
     times = match["times"] if period else None
     count = None if times is None else max(1.0, read_worded(times) or 1.0)
     if count is not None and period is not None:
-        count = max(1.0, round(count * DAYS[match["timed"].lower()] / DAYS[period], 2))
+        count = max(1.0, round(count * _period_days(match["timed"]) / DAYS[period], 2))
     return Amount(
         amount, amount, kind, currency, match.start(), end, period, count
     ), size if not prefixed else 1.0
@@ -295,6 +295,10 @@ def _scale(letter: str, before: str, currency: str | None, number: str, words: W
     if letter == "mil":  # thousand in Spanish and Portuguese, million in American slang
         return (1e6 if currency == "$" and ("." in number or len(number) < 2) else 1e3), False
     return _magnitudes(words).get(letter, 1.0), False
+
+
+def _period_days(name: str) -> float:
+    return next(days for period, days in DAYS.items() if period == name.lower())
 
 
 def _period(name: str, words: Words) -> Period | None:
