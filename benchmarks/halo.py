@@ -30,6 +30,7 @@ from rlhf.state.files.lines import json_lines
 from rlhf.state.files.prompts import parse_prompt
 from rlhf.state.recipe import load_recipe
 from rlhf.state.records import PromptRow, Usage
+from rlhf.state.scores import weighted_mean
 from rlhf.state.settings import Settings
 
 Mode = Literal["separate", "combined"]
@@ -145,8 +146,7 @@ async def _judged(services: Services, items: Sequence[tuple[PromptRow, str]]) ->
         verdicts = services.ledger.verdicts(keys)
         scores = {each.dimension: each.score for each in verdicts if each.score is not None}
         weights = pack_for(response.task_type).weights
-        covered = sum(weights[name] for name in scores)
-        overall = sum(weights[name] * score for name, score in scores.items()) / covered if covered else None
+        overall = weighted_mean(scores, weights)
         results.append(Judged(scores, overall, sum((each.usage for each in verdicts), Usage())))
         print(f"\r{services.settings.judge.mode}: {len(results)} of {len(items)}", end="", file=sys.stderr)
     print(file=sys.stderr)

@@ -3,10 +3,9 @@
 import functools
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from rlhf.nodes.concurrency import Background
+from rlhf.nodes.concurrency import Background, Closing
 from rlhf.nodes.panel import pack_for
 from rlhf.nodes.services import Services
 from rlhf.state.endpoints import parse_model
@@ -22,7 +21,7 @@ Judge = str | Mapping[str, Any]
 T = TypeVar("T")
 
 
-class Client:
+class Client(Closing):
     """Settings and services shared by all calls on one object; `close` (or a with-block) ends its processes.
 
     Judges start with the first call. What was judged once is in the ledger and never asked again, by this
@@ -36,14 +35,6 @@ class Client:
     def close(self) -> None:
         """End the judges' processes. The object can be used again afterwards."""
         self.services.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def settings_from(

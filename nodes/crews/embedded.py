@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from rlhf.nodes.concurrency import Closing
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import EndpointError
 
@@ -26,7 +26,7 @@ _CONTEXT: Final = 8192
 """Tokens the model was trained to read; a longer request is refused by the server and fails as a verdict."""
 
 
-class EmbeddedServer:
+class EmbeddedServer(Closing):
     """The child process. `start` and `close` block: call them in a thread when on an event loop."""
 
     def __init__(self, endpoint: Endpoint, log: Path) -> None:
@@ -62,14 +62,6 @@ class EmbeddedServer:
                 process.kill()
                 process.wait()
             process.stdout.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _launch(self) -> str:
         from rlhf.training.judge_weights import judge_weights_path

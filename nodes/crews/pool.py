@@ -2,10 +2,8 @@
 
 import atexit
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from rlhf.nodes.concurrency import Background
+from rlhf.nodes.concurrency import Background, Closing
 from rlhf.nodes.crews.process import default_workers
 from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, ModelCall
 from rlhf.nodes.crews.staff import Staff
@@ -15,7 +13,7 @@ from rlhf.state.errors import JudgingError
 from rlhf.state.records import Usage
 
 
-class CrewPool:
+class CrewPool(Closing):
     """Workers start with the first request and end with `close`, or with this process however it ends."""
 
     def __init__(self, workers: int, storage: Path, patience: Patience | None = None) -> None:
@@ -65,14 +63,6 @@ class CrewPool:
         for worker in workers:
             worker.wait(5.0)
         self._background.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     async def _judge(self, request: JudgeRequest, heard: list[ModelCall] | None) -> dict[str, JudgeReply]:
         staff = self._staff = self._staff or Staff(self._most, self._storage)

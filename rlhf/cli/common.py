@@ -18,6 +18,11 @@ RecipeOption = Annotated[
     typer.Option("--recipe", metavar="NAME|FILE", help="Recipe; else RLHF_RECIPE, else what is set up."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PromptOption = Annotated[str | None, typer.Option("--prompt", metavar="P", help="What was asked.")]
+ResponseOption = Annotated[str | None, typer.Option("--response", metavar="R", help="What was answered.")]
+ContextOption = Annotated[
+    str | None, typer.Option("--context", metavar="JSON", help="Facts the response must respect.")
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, as `rlhf runs` lists it.")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlhf.cli.app import EXIT_QA_FAILED, app, say
-from rlhf.cli.common import JsonOption, print_json, visible
+from rlhf.cli.common import ContextOption, JsonOption, PromptOption, ResponseOption, print_json, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,13 +21,9 @@ def evidence(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="Rows with prompt and response (or output).")
     ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", metavar="P", help="What was asked.")] = None,
-    response: Annotated[
-        str | None, typer.Option("--response", metavar="R", help="What was answered.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option("--context", metavar="JSON", help="Facts the response must respect.")
-    ] = None,
+    prompt: PromptOption = None,
+    response: ResponseOption = None,
+    context: ContextOption = None,
     task_type: Annotated[str, typer.Option("--task-type", metavar="NAME", help="Rubric pack.")] = "general",
     as_json: JsonOption = False,
     fail_on: Annotated[

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rlhf.cli.app import EXIT_FAILED, EXIT_QA_FAILED, app, say, say_error
-from rlhf.cli.common import JsonOption, RecipeOption, chosen_settings, opened_services, print_json, visible
+from rlhf.cli.common import (
+    ContextOption,
+    JsonOption,
+    PromptOption,
+    RecipeOption,
+    ResponseOption,
+    chosen_settings,
+    opened_services,
+    print_json,
+    visible,
+)
 
 if TYPE_CHECKING:
     from rlhf.nodes.services import Services
@@ -30,13 +40,9 @@ def judge(
         Path | None,
         typer.Argument(metavar="FILE", help="Rows with prompt and response (or output); - for stdin."),
     ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", metavar="P", help="What was asked.")] = None,
-    response: Annotated[
-        str | None, typer.Option("--response", metavar="R", help="What was answered.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option("--context", metavar="JSON", help="Facts the response must respect.")
-    ] = None,
+    prompt: PromptOption = None,
+    response: ResponseOption = None,
+    context: ContextOption = None,
     task_type: Annotated[str | None, typer.Option("--task-type", metavar="NAME", help="Rubric pack.")] = None,
     recipe: RecipeOption = None,
     as_json: JsonOption = False,

@@ -39,13 +39,7 @@ def audited(database: Database, run_id: str, round: int) -> list[Audited]:
             t.reviews.c.decision,
             t.reviews.c.rating,
         )
-        .outerjoin(
-            t.reviews,
-            sa.and_(
-                t.reviews.c.run_id == t.feedback.c.run_id,
-                t.reviews.c.response_key == t.feedback.c.response_key,
-            ),
-        )
+        .outerjoin(t.reviews, t.REVIEWED)
         .where(
             t.feedback.c.run_id == run_id,
             t.feedback.c.response_key.in_(made),

@@ -63,13 +63,7 @@ def _once(keys: Iterable[str]) -> Iterator[str]:
 def _waiting(run_id: str, round: int, *narrower: sa.ColumnElement[bool]) -> sa.Select[Any]:
     unanswered = (
         sa.select(t.feedback.c.response_key)
-        .outerjoin(
-            t.reviews,
-            sa.and_(
-                t.reviews.c.run_id == t.feedback.c.run_id,
-                t.reviews.c.response_key == t.feedback.c.response_key,
-            ),
-        )
+        .outerjoin(t.reviews, t.REVIEWED)
         .where(
             t.feedback.c.run_id == run_id,
             t.feedback.c.needs_review.is_(True),

@@ -161,6 +161,9 @@ reviews = Table(
     _created(),
 )
 
+REVIEWED = sa.and_(reviews.c.run_id == feedback.c.run_id, reviews.c.response_key == feedback.c.response_key)
+"""Joins a person's answer to the feedback on the same response in the same run."""
+
 pairs = Table(
     "pairs",
     metadata,
