@@ -33,11 +33,11 @@ test: $(READY) ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # What starts no server, no worker and no training.
-FAST := tests/prompts tests/state/files tests/state/test_*.py tests/nodes/evidence tests/nodes/endpoints \
+FAST := tests/prompts tests/state/files tests/state/test_*.py tests/nodes/evidence \
 	tests/nodes/test_aggregate.py tests/nodes/test_accept.py tests/training/statistics tests/test_*.py
 
 test-fast: $(READY) ## Run the units alone
-	$(BIN)/python -m pytest --quiet $(FAST)
+	$(BIN)/python -m pytest --quiet --numprocesses 2 $(FAST)
 
 coverage: $(READY) ## Run the tests and print what they miss, branches and child processes included
 	$(BIN)/coverage erase
