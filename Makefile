@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := .tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-fast coverage lint format docs serve benchmarks clean
+.PHONY: help setup run check test test-fast coverage lint format docs serve benchmarks sbom audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,5 +69,18 @@ benchmarks: $(READY) ## Print the figures docs/trust.md states
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.reweigh
 
+sbom: $(READY) $(TOOLS)/.ready ## Write sbom.json: what the environment holds, with licences (CycloneDX)
+	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --output-file sbom.json $(BIN)/python
+
+audit: $(TOOLS)/.ready ## Look for known vulnerabilities in the pinned set
+	@$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --format json --output audit.json \
+	  --progress-spinner off; $(TOOLS)/bin/python -m docs.audit audit.json
+
+# Their dependencies are their own: none of them is in what is shipped or tested.
+$(TOOLS)/.ready:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet 'cyclonedx-bom==7.5.0' 'pip-audit==2.10.1'
+	@touch $@
+
 clean: ## Remove the environment and caches; runs, data and adapters stay
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) $(TOOLS) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
