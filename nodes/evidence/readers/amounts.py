@@ -43,6 +43,9 @@ _CHANGES: Final = re.compile(
     r"drop|bring|take|adjust|scal|up|down|von|passe|de)\w{0,4}(?!\w)[^.!?\n]{0,40}(?<!\w)(?:from|von|de)\s$",
     re.IGNORECASE,
 )
+_SOLD: Final = re.compile(
+    r"\s(?:in\s)?(?:sales|revenue|orders|profit|turnover|umsatz|ventes|ventas|vendas)", re.IGNORECASE
+)
 _TO: Final = re.compile(r"\s(?:to|auf|à|a|para)\s")
 _BY_BEFORE: Final = re.compile(r"(?<!\w)(?:by|um|plus|up|down|adds?|adding|de)\s$", re.IGNORECASE)
 _FROM: Final = re.compile(r"(?<!\w)(?:from|von|de)\s$", re.IGNORECASE)
@@ -111,7 +114,11 @@ def _find(text: str, words: Words) -> tuple[Amount, ...]:
         )
         amount, magnitude = _read(match, text, follows, words)
         moved = found and found[-1].kind in ("money", "number") and amount.kind == "money"
-        if moved and _ARROW.fullmatch(text, found[-1].end, amount.start):
+        if (
+            moved
+            and not _SOLD.match(text, amount.end)
+            and _ARROW.fullmatch(text, found[-1].end, amount.start)
+        ):
             found[-1] = replace(found[-1], change=True)
         to = bool(found) and _TO.fullmatch(text, found[-1].end, amount.start) is not None
         if to and _BY_BEFORE.search(text, max(0, found[-1].start - 12), found[-1].start):
@@ -209,7 +216,8 @@ def _amount(words: Words) -> re.Pattern[str]:
         rf"pesos|reais|US[ ]dollars|(?-i:USD|EUR|GBP|CHF|CAD|AUD|INR))(?!\w))"
         rf"|(?<!\w)(?P<big>(?:{WORDED}))(?<=thousand|.million)(?=\s(?:for|to|into|on|goes|and|is)(?!\w)|[.,;)\n]|$)"
         rf"|(?<!\w)(?P<fraction>{FRACTION}))"
-        rf"(?:[ \u00a0\u202f]{{0,2}}-?(?P<after>[%％]|(?:percent|per[ ]cent|prozent|pct|pour[ ]cent|"
+        rf"(?:[ \u00a0\u202f]{{0,2}}-?(?:(?<=[a-zõé]\s)(?:de\s|d['’]))?(?P<after>[%％]|(?:percent|"
+        rf"per[ ]cent|prozent|pct|pour[ ]cent|"
         rf"por[ ]ciento|por[ ]cento)(?!\w)|{after}))?"
         rf"(?:[ \u00a0]?(?:/[ ]?|(?:per|a|each|every|pro|im|al|par|por|je|le)[ ])(?P<period>(?-i:{periods}))(?!\w)"
         rf"|[ \u00a0](?P<period2>daily|weekly|monthly|quarterly|annually|yearly|monatlich|"

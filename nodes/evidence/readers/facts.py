@@ -84,7 +84,8 @@ def read_facts(prompt: str, context: Mapping[str, Any]) -> Facts:
     prompt = prompt[:20_000]  # demands stand in the first pages; a longer prompt is material
     amounts = find_amounts(prompt)
     named = _names(context.get("retailers") or context.get("channels"))
-    retailers = named or _names(listed_names(prompt))
+    # names that the prompt lists are retailers only where it asks to divide something between them
+    retailers = named or (_names(listed_names(prompt)) if wants_split(prompt) else ())
     budget, currency = _budget(context, amounts, prompt)
     wanted = context.get("disclosure")
     disclosures = _names(context.get("disclosures")) or _names(wanted)

@@ -258,7 +258,9 @@ def wrong_totals_of_columns(document: Document, grid: Grid) -> Iterator[WrongSum
             right += 1
         elif roles[column] != "share":
             fits.append(WrongSum(stated.start, stated.end, stated.value, sum(values)))
-    if right >= 1 and len(fits) <= right:
+    alone = right == 0 and len(fits) == 1 and totals == [len(rows) - 1] and last >= 3
+    alone = alone and 0.6 <= fits[0].stated / max(fits[0].right, 1e-9) <= 1.67
+    if (right >= 1 and len(fits) <= right) or alone:
         yield from fits
 
 
@@ -331,6 +333,8 @@ def _list_above(document: Document, unit: int, money: Sequence[Amount]) -> list[
     """The amounts of the list items right above the unit, one of each: the last of its first line."""
     items = []
     number = unit if document.units[unit].kind == "item" else unit - 1
+    if document.units[unit].kind != "item" and number > 0 and document.units[number].kind == "paragraph":
+        number -= 1  # a sentence may stand between the list and its sum
     if document.units[unit].kind == "item":
         number -= 1
     while number >= 0 and document.units[number].kind == "item":

@@ -363,8 +363,78 @@ def _out_of_order(document: Document, prompt: str, moments: Sequence[Moment]) ->
             )
         if previous_clause is not clause or previous is None or moment.last > previous.last:
             previous, previous_clause = moment, clause
+    yield from _misplaced(document, moments)
+    yield from _between_columns(document, moments)
     yield from _depending(document, moments)
     yield from _phases(document, moments)
+
+
+def _misplaced(document: Document, moments: Sequence[Moment]) -> Iterator[TimeFault]:
+    """The one line out of its place in a list of lines that open with their dates, all others in order."""
+    runs: list[list[Moment]] = [[]]
+    previous = -2
+    for number, unit in enumerate(document.units):
+        own = next((m for m in moments if unit.start <= m.start <= unit.start + 4), None)
+        if unit.kind == "row" or own is None:
+            if unit.kind == "heading":
+                continue
+            runs.append([])
+            continue
+        if runs[-1] and (runs[-1][-1].scale != own.scale or number - previous > 3):
+            runs.append([])
+        runs[-1].append(own)
+        previous = number
+    for run in runs:
+        if len(run) < 4:
+            continue
+        drops = [n for n in range(1, len(run)) if _before(run[n], run[n - 1])]
+        if len(drops) != 1:
+            continue
+        at = drops[0]
+        late = at - 1 if at == 1 or not _before(run[at], run[at - 2]) else at
+        rest = [m for n, m in enumerate(run) if n != late]
+        if not any(_before(rest[n], rest[n - 1]) for n in range(1, len(rest))):
+            said = document.text[run[late].start : run[late].end]
+            yield TimeFault(
+                "impossible_order", run[late].start, run[late].end, f"{said} stands out of order."
+            )
+
+
+def _before(moment: Moment, other: Moment) -> bool:
+    return _after(replace(other, last=other.first), replace(moment, last=moment.first)) is True
+
+
+def _between_columns(document: Document, moments: Sequence[Moment]) -> Iterator[TimeFault]:
+    """Rows of a table whose end comes before their start."""
+    for grid in document.grids:
+        if not grid.headed:
+            continue
+        titles = [lowered(cell.text) for cell in grid.rows[0]]
+        start = next(
+            (
+                n
+                for n, t in enumerate(titles)
+                if re.match(r"(?:start|begin|from|beginn|von|début|inicio|início)", t)
+            ),
+            None,
+        )
+        end = next(
+            (
+                n
+                for n, t in enumerate(titles)
+                if re.match(r"(?:end|finish|due|until|to(?!\w)|ende|bis|fin|fim)", t)
+            ),
+            None,
+        )
+        if start is None or end is None:
+            continue
+        for row in grid.rows[1:]:
+            if max(start, end) >= len(row):
+                continue
+            first = next((m for m in moments if row[start].start <= m.start < row[start].end), None)
+            last = next((m for m in moments if row[end].start <= m.start < row[end].end), None)
+            if first and last and _before(last, first):
+                yield TimeFault("impossible_order", last.start, last.end, "It ends before it starts.")
 
 
 def _depending(document: Document, moments: Sequence[Moment]) -> Iterator[TimeFault]:
