@@ -103,6 +103,11 @@ def allocate(
     return fitting or found[0]
 
 
+_UNIT_STATED: Final = re.compile(
+    r"(?<!\w)(?:in|en|em)\s(?:thousands?|millions?|tausend|tsd\.?|mio\.?|milliers|miles|milhares|[$€£]?\s?000s?|k[$€]|teur|[$€£]k)(?!\w)"
+    r"|[$€£]\s?000(?![\d,.])|(?:thousands?|tausend|milliers|miles|milhares) (?:of|de|d['’])",
+    re.IGNORECASE,
+)
 _CONDITION: Final = re.compile(
     r"\W{0,4}(?:if|should|in case|unless|wenn|falls|sollte|si|au cas où|se|caso)(?!\w)", re.IGNORECASE
 )
@@ -111,7 +116,7 @@ _LINKED: Final = re.compile(
     re.IGNORECASE,
 )
 _TAKES: Final = re.compile(
-    r"(?:\s?[:=–—-]\s?|\s\(|\s(?:gets?|takes?|receives?|has|at|with|bekommt|erhält|reçoit|"
+    r"(?:\s?[:=–—-]\s?|\s?[.…_]{2,40}\s?|\s\(|\s(?:gets?|takes?|receives?|has|at|with|bekommt|erhält|reçoit|"
     r"recibe|recebe)\s(?:only |about )?|\s)",
     re.IGNORECASE,
 )
@@ -130,10 +135,10 @@ def _bare(
         if mention.name in found:
             continue
         for each in figures:
-            if each.kind != "number" or not 0 < each.value < 1e9 or each.start > mention.end + 14:
+            if each.kind != "number" or not 0 < each.value < 1e9 or each.start > mention.end + 44:
                 continue
             ahead = 0 < mention.start - each.end < 26 and _LINKED.fullmatch(text, each.end, mention.start)
-            behind = 0 < each.start - mention.end < 14 and _TAKES.fullmatch(text, mention.end, each.start)
+            behind = 0 < each.start - mention.end < 44 and _TAKES.fullmatch(text, mention.end, each.start)
             counted = re.match(r"\s?(?:[a-z]{3,}|%)", text[each.end : each.end + 12]) if behind else None
             stop = (
                 re.match(r"\s?(?:for|because|as|since|to|and|on|in)\b", text[each.end : each.end + 12])
@@ -264,6 +269,11 @@ def _settled(
         step_of(document.text[place.start : place.end], place.amount or 0.0) for place in given.values()
     )
     target = facts.budget if facts.budget is not None else 100.0 if by_share else None
+    factor = _unit_of(document.text, given, target)
+    if factor != 1.0:
+        given = {name: _times(place, factor) for name, place in given.items()}
+        beside = tuple(replace(each, value=each.value * factor) for each in split.beside)
+        split = replace(split, allocations={**split.allocations, **given}, beside=beside)
     low = sum(place.low for place in given.values()) + together
     high = sum(place.high for place in given.values()) + together
     middle = sum(place.amount or 0.0 for place in given.values()) + together
@@ -322,6 +332,31 @@ def _settled(
         reading=Reading(verdict, total, counted, base if _shares(given) else None),
         wrong_totals=wrong,
         unread=bool(unreadable or vague or any(each.kind == "free" for each in split.beside)),
+    )
+
+
+def _unit_of(text: str, given: dict[str, Allocation], target: float | None) -> float:
+    """The unit of amounts that are far too small as they stand: thousands or millions, where that comes near."""
+    total = sum(place.amount or 0.0 for place in given.values())
+    if (
+        target is None
+        or len(given) < 2
+        or not total
+        or total > 0.02 * target
+        or any(p.by_share for p in given.values())
+    ):
+        return 1.0
+    stated = _UNIT_STATED.search(text) is not None
+    for factor in (1e3, 1e6):
+        ratio = total * factor / target
+        if abs(ratio - 1) <= 0.001 or (stated and 0.5 <= ratio <= 1.6):
+            return factor
+    return 1.0
+
+
+def _times(place: Allocation, factor: float) -> Allocation:
+    return replace(
+        place, amount=(place.amount or 0.0) * factor, low=place.low * factor, high=place.high * factor
     )
 
 
@@ -550,6 +585,8 @@ def _allocation(taken: Taken, facts: Facts, reason_words: int) -> Allocation:
 
 def _is_stated_total(amount: Amount, text: str, low: str, start: int, mentions: Sequence[Mention]) -> bool:
     if amount.kind != "money" or amount.period:
+        return False
+    if any(0 < m.start - amount.end < 26 and _LINKED.fullmatch(text, amount.end, m.start) for m in mentions):
         return False
     since = max(start, amount.start - 70)
     window = low[since : amount.start]

@@ -32,6 +32,10 @@ _AFTERWARDS: Final = re.compile(
     r"[\"'”’»)\]*]{0,3}\s?(?:\([^)]{0,60}\)\s?)?(?:is|are|was|were|would|must|should|needs?|has|have|requires?|reads?|implies|"
     r"cannot|can't|may not|goes|sounds|ist|sind|muss|braucht|est|doit|es|debe|é|deve|:|—|–|-|,)?\s"
 )
+_FORBIDS: Final = re.compile(
+    r"\W{0,6}(?:never|avoid|do not|don['’]t|no |stop|skip|swap|vermeiden|niemals|keine |"
+    r"évitez|jamais|evite|evita|nunca|não )"
+)
 _NOT_USED: Final = re.compile(r"(?:not|never|n't|don't|avoid|nicht|pas|no|não|nunca)\s(?:to\s)?(?:\w+\s)?$")
 
 
@@ -76,6 +80,10 @@ def is_made(document: Document, start: int, end: int, prompt: str = "") -> bool:
                 return True
             if words.pattern("faulty_headings").search(title):
                 return False
+        row = next((row for row in grid.rows if row[0].start <= start < row[-1].end), ())
+        others = " ".join(lowered(cell.text) for cell in row if not cell.start <= start < cell.end)
+        if words.pattern("critiques").search(others):
+            return False
     block = document.units[unit]
     quote = quoted_at(text, start, end, max(block.start, start - 300), min(block.end, end + 300))
     inside = (quote[0], quote[1]) if quote else (start, end)
@@ -88,13 +96,15 @@ def is_made(document: Document, start: int, end: int, prompt: str = "") -> bool:
         quote and _denied(words, low, clause.start, inside[0])
     ):
         return False
-    if text[clause.start : clause.end].rstrip(" \"'”’»)").endswith("?") and _QUESTION.match(
+    if text[clause.start : clause.end].rstrip(" \"'”’»)*_").endswith("?") and _QUESTION.match(
         low[clause.start :].lstrip(" \"'“*-")
     ):
         return False
     if words.pattern("conditions").search(low[clause.start : clause.end]):
         return False
     around = low[clause.start : inside[0]] + " " + low[inside[1] : clause.end]
+    if quote is not None and _FORBIDS.match(low, block.start, block.end):
+        return False
     if quote is not None:
         following = next(
             (c for c in document.clauses if c.start >= clause.end and c.unit == clause.unit), None
