@@ -1,12 +1,16 @@
 """Node `approve_deployment`: the gate before an adapter becomes the champion."""
 
+from pathlib import Path
+
 from langgraph.runtime import Runtime
 
 from rlhf.nodes.approvals import ActionRequest, approved
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.services import Services
 from rlhf.state.graph_state import PipelineState, RunContext
-from rlhf.state.run_report import EvaluationStage
+from rlhf.state.ledger import RunRow
+from rlhf.state.run_report import EvaluationStage, Gain
+from rlhf.training.registry import champion_before
 
 
 async def approve_deployment(
@@ -22,9 +26,15 @@ async def approve_deployment(
     )
     assert result is not None, "evaluation comes before this gate"
     if run.settings.gates.deployment == "auto":
-        if result.verdict == "ship":
+        reasons = [] if result.verdict == "ship" else list(result.reasons)
+        champion = await in_thread(_champion, run, state["round"])
+        if champion != result.champion:
+            reasons.append(
+                f"{champion or 'the start'} serves by now, and the adapter was not compared with it"
+            )
+        if not reasons:
             return {"deployment": "approved", "note": ""}
-        return {"deployment": "rejected", "note": f"Not promoted: {'; '.join(result.reasons)}."}
+        return {"deployment": "rejected", "note": f"Not promoted: {'; '.join(reasons)}."}
     yes, message = approved(
         ActionRequest(
             name="approve_deployment",
@@ -41,8 +51,26 @@ async def approve_deployment(
     return {"deployment": "rejected", "note": f"Deployment was rejected. {message}".strip()}
 
 
+def _champion(run: RunRow, round: int) -> str | None:
+    """Version of what the adapter would replace now."""
+    output_dir = Path(run.settings.pipeline.output_dir)
+    champion = champion_before(output_dir, run.adapter_name, run.run_id, round)
+    return champion.version if champion else None
+
+
 def _description(name: str, result: EvaluationStage) -> str:
-    figures = "nothing was measured"
-    if result.delta is not None and result.ci_low is not None and result.ci_high is not None:
-        figures = f"{result.delta:+.1f} points, 95 % interval [{result.ci_low:.1f}, {result.ci_high:.1f}]"
+    serving = (
+        f"{name} {result.champion}, which serves now" if result.champion else "what the run started from"
+    )
+    figures = f"{_points(result)} against {serving}"
+    if result.against_start:
+        figures += f"; {_points(result.against_start)} against what the run started from"
+    if result.self_judged:
+        figures += ". The judge is also the model that answers or learns"
     return f"Promote {name}? Evaluation says {result.verdict}: {figures}. {'; '.join(result.reasons)}".strip()
+
+
+def _points(gain: Gain) -> str:
+    if gain.delta is None or gain.ci_low is None or gain.ci_high is None:
+        return "nothing was measured"
+    return f"{gain.delta:+.1f} points, 95 % interval [{gain.ci_low:.1f}, {gain.ci_high:.1f}],"

@@ -53,10 +53,12 @@ class SampleRow(Record):
 
     prompt_key: str
     """Key of the prompt that was answered."""
-    policy: Literal["policy", "baseline", "adapter"]
-    """policy: a training response; baseline, adapter: responses to a held-out prompt, before and after training."""
+    policy: Literal["policy", "baseline", "adapter", "champion"]
+    """policy: a training response. Responses to a held-out prompt: baseline, adapter: before and after training;
+    champion: of what served when the adapter was evaluated, where that was none of the others."""
     round: int = Field(ge=0)
-    """Round it was made in, from 1; 0 for the baseline, which all rounds share."""
+    """Round it was made in, from 1; 0 for the baseline, which all rounds share; for a champion the number of its
+    version."""
     variation: int = Field(ge=0)
     """Number of this response among those to the same prompt, from 0."""
     response_key: str | None

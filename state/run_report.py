@@ -126,32 +126,41 @@ class CanaryStage(Record):
     """Why none were asked, or what is missing; empty if nothing is."""
 
 
-class EvaluationStage(Record):
-    """The adapter against what it was trained from, on held-out prompts."""
+class Gain(Record):
+    """The adapter against a baseline on the held-out prompts; all None if nothing could be compared."""
 
-    verdict: Literal["ship", "hold"] | None = None
-    """ship: better than its base beyond doubt; hold: not proved. None before the evaluation."""
     win_rate: float | None = None
-    """Share of held-out prompts on which the adapter scored higher, ties half, 0–1; None if nothing could
-    be compared."""
+    """Share of held-out prompts on which the adapter scored higher, ties half, 0–1."""
     delta: float | None = None
     """Mean paired difference, adapter − baseline, points of 100."""
     ci_low: float | None = None
     """Lower end of its 95 % interval."""
     ci_high: float | None = None
     """Upper end of its 95 % interval."""
-    reasons: list[str] = Field(default_factory=list)
-    """What decided the verdict, a sentence each."""
     baseline_score: float | None = None
     """The baseline's mean score on the compared prompts, points of 100."""
     adapter_score: float | None = None
     """The adapter's mean score on the compared prompts, points of 100."""
     num_prompts: int = 0
-    """Held-out prompts with a score on both sides."""
+    """Held-out prompts with a score on both sides; near-duplicates count as one."""
     length_ratio: float | None = None
     """Mean length of the adapter's responses over the baseline's: 1 is the same."""
     dimensions: dict[str, float] = Field(default_factory=dict)
     """Mean change per dimension, points of 100."""
+
+
+class EvaluationStage(Gain):
+    """The adapter against what serves now: the champion of its name, or without one what the run started from."""
+
+    verdict: Literal["ship", "hold"] | None = None
+    """ship: better than what serves now beyond doubt; hold: not proved. None before the evaluation."""
+    reasons: list[str] = Field(default_factory=list)
+    """What decided the verdict, a sentence each."""
+    champion: str | None = None
+    """Version of the champion when the adapter was compared; None if there was none, or an older version wrote
+    this: then the baseline is what the run started from."""
+    against_start: Gain | None = None
+    """The adapter against what the run started from; None where that is the baseline already."""
     canaries: CanaryStage = CanaryStage()
     """Whether the judge that decided can be fooled."""
     self_judged: bool | None = None
@@ -188,7 +197,7 @@ class Stages(Record):
     training: TrainingStage = TrainingStage()
     """Training the adapter."""
     evaluation: EvaluationStage = EvaluationStage()
-    """Comparing it with what the run started from."""
+    """Comparing it with what serves now, and with what the run started from."""
     deployment: DeploymentStage = DeploymentStage()
     """Storing it as a version."""
 

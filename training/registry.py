@@ -48,6 +48,11 @@ class Version:
     aliases: tuple[Alias, ...]
     manifest: Mapping[str, Any]
 
+    @property
+    def number(self) -> int:
+        """3 for v3."""
+        return int(self.version[1:])
+
 
 def store(output_dir: Path, name: str, adapter: Path, manifest: Mapping[str, Any]) -> Version:
     """Copy a trained adapter into the registry as its next version.
@@ -126,6 +131,22 @@ def champions(output_dir: Path, name: str) -> list[str]:
         return []
     entries = [json.loads(line) for line in json_lines(log.read_text(encoding="utf-8"))]
     return [entry["version"] for entry in entries if entry["alias"] == "champion"]
+
+
+def champion_before(output_dir: Path, name: str, run_id: str, round: int) -> Version | None:
+    """What the adapter of this run and round would replace: the champion of its name, None if there is none.
+
+    It never replaces itself: where it is the champion already, what was champion before it is returned.
+    """
+    home = output_dir / checked_name(name, "Adapter name")
+    now = _target(home, "champion")
+    if now is None:
+        return None
+    for number in (now, *reversed(champions(output_dir, name))):
+        version = _version(home, number)
+        if (version.manifest["run_id"], version.manifest["round"]) != (run_id, round):
+            return version
+    return None
 
 
 def find(output_dir: Path, name: str, version: str) -> Version:

@@ -131,12 +131,18 @@ def _evaluation(report: "RunReport") -> Iterator[Line]:
         interval = f" [{stage.ci_low:+.1f}, {stage.ci_high:+.1f}]" if stage.ci_low is not None else ""
         scores = f"{stage.baseline_score:.1f} → {stage.adapter_score:.1f} of 100"
         proof = f"{stage.delta:+.1f}{interval} on {stage.num_prompts} held-out prompts"
-        yield "evaluation", f"{scores}: {proof}"
+        serving = f" against {stage.champion}, which served then" if stage.champion else ""
+        yield "evaluation", f"{scores}: {proof}{serving}"
         win_rate = f"win rate {stage.win_rate:.0%}" if stage.win_rate is not None else ""
         length = f"length × {stage.length_ratio:.2f}" if stage.length_ratio is not None else ""
         yield "", ", ".join(part for part in (win_rate, length) if part)
+    if (start := stage.against_start) and start.delta is not None and start.baseline_score is not None:
+        interval = f" [{start.ci_low:+.1f}, {start.ci_high:+.1f}]" if start.ci_low is not None else ""
+        yield "", f"against the start ({start.baseline_score:.1f}): {start.delta:+.1f}{interval}"
     if stage.dimensions:
         yield "", ", ".join(f"{name} {change:+.1f}" for name, change in stage.dimensions.items())
+    if stage.self_judged:
+        yield "judge", "is also the model that answers or learns, and may favour its own writing"
     if stage.canaries.num_canaries or stage.canaries.note:
         yield "canaries", _canaries(stage.canaries)
     yield "verdict", f"{stage.verdict}{': ' if stage.reasons else ''}{'; '.join(stage.reasons)}"

@@ -234,16 +234,25 @@ def _outdated(ledger: "Ledger", run: "RunRow", changed: set[str]) -> list[str]:
     for round in range(1, run.round + 1):
         stages: tuple[tuple[str, type[Any], list[SampleRow]], ...] = (
             ("dataset", DatasetStage, ledger.samples(run.run_id, "policy", round)),
-            (
-                "evaluation",
-                EvaluationStage,
-                ledger.samples(run.run_id, "baseline", 0) + ledger.samples(run.run_id, "adapter", round),
-            ),
+            ("evaluation", EvaluationStage, _evaluated(ledger, run.run_id, round)),
         )
         for name, kind, rows in stages:
             if ledger.stage(run.run_id, round, name, kind) is not None and touched(rows):
                 found.append(f"{name} of round {round}")
     return found
+
+
+def _evaluated(ledger: "Ledger", run_id: str, round: int) -> list[SampleRow]:
+    """The samples that the round's evaluation compared."""
+    stage = ledger.stage(run_id, round, "evaluation", EvaluationStage)
+    rows = ledger.samples(run_id, "baseline", 0) + ledger.samples(run_id, "adapter", round)
+    if stage is not None and stage.champion is not None:
+        other = ledger.samples(run_id, "champion", int(stage.champion[1:]))
+        # Without samples of its own it is an earlier round's adapter: which one does not matter to whoever asks again.
+        rows += other or [
+            row for earlier in range(1, round) for row in ledger.samples(run_id, "adapter", earlier)
+        ]
+    return rows
 
 
 def _coverage(ledger: "Ledger", run_id: str) -> float | None:

@@ -88,7 +88,7 @@ class ResponseOrigin(Record):
     run_id: str | None
     """The run whose feedback this is; None for a response that was judged on its own."""
     made_by: str | None
-    """policy, baseline or adapter, with the model behind the first."""
+    """policy, baseline, adapter or champion, with the model behind the first."""
     round: int | None
     """Round it was made in; None outside a run."""
     variation: int | None

@@ -32,7 +32,7 @@ from rlhf.state.run_report import RunStatus, SplitStage
 from rlhf.state.settings import Settings
 
 _Record = TypeVar("_Record", bound=Record)
-Policy = Literal["policy", "baseline", "adapter"]
+Policy = Literal["policy", "baseline", "adapter", "champion"]
 
 
 SERVED = "api"

@@ -18,7 +18,7 @@ class MadeBy(NamedTuple):
     run_id: str
     """The run."""
     policy: str
-    """policy: a training response; baseline, adapter: responses to held-out prompts."""
+    """policy: a training response; baseline, adapter, champion: responses to held-out prompts."""
     round: int
     """Round it was made in."""
     variation: int

@@ -1,6 +1,7 @@
 """Several rounds, and runs that begin with an adapter there already is."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_the_second_round_answers_and_learns_with_the_first_rounds_adapter(
     report = json.loads(CliRunner().invoke(app, ["show", "twice", "--json"]).stdout)
     assert (report["round"], report["stages"]["deployment"]["version"]) == (2, "v2")
 
+    assert CliRunner().invoke(app, ["adapters", "promote", "plans", "v2"]).exit_code == 0
     policy = f'[policy]\nmodel = "hf:{tiny_model}"\nadapter = "plans@v1"\nmax_tokens = 32\n'
     begun = text.replace("rounds = 2\n", "").replace("min_margin = 5.0", "min_margin = 0.5")
     recipe.write_text(policy + begun[begun.index("[judge]") :])
@@ -54,3 +56,20 @@ def test_the_second_round_answers_and_learns_with_the_first_rounds_adapter(
     parent = training_job("further", 1)["parent_adapter"]
     assert parent is not None
     assert Path(parent) == Path(versions, "v1").absolute()
+
+    report = json.loads(CliRunner().invoke(app, ["show", "further", "--json"]).stdout)
+    evaluation = report["stages"]["evaluation"]
+    assert evaluation["champion"] == "v2", "what serves is the baseline, not what the run began with"
+    assert evaluation["against_start"]["num_prompts"] == evaluation["num_prompts"]
+    manifest = json.loads(
+        (versions / report["stages"]["deployment"]["version"] / "manifest.json").read_text()
+    )
+    assert manifest["evaluation"] == evaluation
+    shown = CliRunner().invoke(app, ["show", "further"]).stdout
+    assert "against v2, which served then" in shown
+    assert "against the start (" in shown
+    with sqlite3.connect(Path(".rlhf", "ledger.sqlite")) as ledger:
+        made = dict(
+            ledger.execute("SELECT policy, max(round) FROM samples WHERE run_id = 'further' GROUP BY 1")
+        )
+    assert made == {"policy": 1, "baseline": 0, "adapter": 1, "champion": 2}
