@@ -1,12 +1,13 @@
 """The `judge` graph: route, five judges side by side or one for all, aggregate, accept; feedback comes out."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from rlhf.graph.status import of_judge
+from rlhf.graph.status import Action, of_judge
 from rlhf.nodes.accept import accept
 from rlhf.nodes.aggregate import aggregate
 from rlhf.nodes.judge import judge, judge_combined
@@ -26,7 +27,7 @@ from rlhf.state.graph_state import (
 def build_judge(services: Services) -> StateGraph[JudgeState, RunContext, JudgeInput, JudgeOutput]:
     """The graph for a single response, as Studio and QA use it; not compiled yet."""
     graph = StateGraph(JudgeState, RunContext, input_schema=JudgeInput, output_schema=JudgeOutput)
-    return _wired(graph, services)
+    return _wired(graph, partial(of_judge, services=services, in_run=False))
 
 
 def build_panel(services: Services) -> CompiledStateGraph[JudgeState, RunContext, JudgeTask, JudgedResponse]:
@@ -35,21 +36,23 @@ def build_panel(services: Services) -> CompiledStateGraph[JudgeState, RunContext
     It has no checkpointer of its own: every finished verdict is in the ledger.
     """
     graph = StateGraph(JudgeState, RunContext, input_schema=JudgeTask, output_schema=JudgedResponse)
-    return _wired(graph, services).compile(checkpointer=False, name="judge")
+    return _wired(graph, partial(of_judge, services=services, in_run=True)).compile(
+        checkpointer=False, name="judge"
+    )
 
 
-def _wired(graph: StateGraph[Any, Any, Any, Any], services: Services) -> StateGraph[Any, Any, Any, Any]:
-    graph.add_node("route", partial(route, services=services))
-    graph.add_node("aggregate", partial(aggregate, services=services))
-    graph.add_node("accept", partial(accept, services=services))
+def _wired(
+    graph: StateGraph[Any, Any, Any, Any], node: Callable[[Action], Action]
+) -> StateGraph[Any, Any, Any, Any]:
+    graph.add_node("route", node(route))
+    graph.add_node("aggregate", node(aggregate))
+    graph.add_node("accept", node(accept))
     graph.add_edge(START, "route")
     separate = [f"judge_{dimension}" for dimension in DIMENSIONS]
     for name, dimension in zip(separate, DIMENSIONS, strict=True):
-        graph.add_node(name, of_judge(partial(judge, dimension=dimension), services))
-    graph.add_node("judge_combined", of_judge(judge_combined, services))
-    graph.add_conditional_edges(
-        "route", partial(chosen_judges, services=services), [*separate, "judge_combined"]
-    )
+        graph.add_node(name, node(partial(judge, dimension=dimension)))
+    graph.add_node("judge_combined", node(judge_combined))
+    graph.add_conditional_edges("route", node(chosen_judges), [*separate, "judge_combined"])
     graph.add_edge(separate, "aggregate")
     graph.add_edge("judge_combined", "aggregate")
     graph.add_edge("aggregate", "accept")

@@ -44,7 +44,8 @@ def build_pipeline(
         "generate": ("judge", "collect"),
         "collect": ("generate", "review"),
         "review": ("review", "build_dataset"),
-        "approve_training": ("train", "finish"),
+        "approve_training": ("approve_training", "train", "finish"),
+        "approve_deployment": ("approve_deployment", "deploy"),
         "deploy": ("generate", "finish"),
     }
     for name, action in actions.items():
@@ -56,7 +57,6 @@ def build_pipeline(
     graph.add_edge("build_dataset", "approve_training")
     graph.add_edge("train", "evaluate")
     graph.add_edge("evaluate", "approve_deployment")
-    graph.add_edge("approve_deployment", "deploy")
     graph.add_edge("finish", END)
     return graph
 

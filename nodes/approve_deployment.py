@@ -1,10 +1,13 @@
 """Node `approve_deployment`: the gate before an adapter becomes the champion."""
 
 from pathlib import Path
+from typing import Literal
 
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
-from rlhf.nodes.approvals import ActionRequest, approved
+from rlhf.nodes.answers import approved
+from rlhf.nodes.approvals import ActionRequest
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.services import Services
 from rlhf.state.graph_state import PipelineState, RunContext
@@ -15,10 +18,10 @@ from rlhf.training.registry import champion_before
 
 async def approve_deployment(
     state: PipelineState, runtime: Runtime[RunContext], *, services: Services
-) -> PipelineState:
+) -> Command[Literal["deploy"]]:
     """Ask a person whether to promote the adapter; the automatic gate promotes only on the verdict `ship`.
 
-    What is not promoted is still kept, as the candidate.
+    What is not promoted is still kept, as the candidate. Raises NotTaken for an answer that is neither yes nor no.
     """
     run = await in_thread(services.run, state["run_id"])
     result = await in_thread(
@@ -32,10 +35,10 @@ async def approve_deployment(
             reasons.append(
                 f"{champion or 'the start'} serves by now, and the adapter was not compared with it"
             )
-        if not reasons:
-            return {"deployment": "approved", "note": ""}
-        return {"deployment": "rejected", "note": f"Not promoted: {'; '.join(reasons)}."}
-    yes, message = approved(
+        note = f"Not promoted: {'; '.join(reasons)}." if reasons else ""
+        decided: PipelineState = {"deployment": "rejected" if reasons else "approved", "note": note}
+        return Command(goto="deploy", update=decided)
+    yes, message, who = approved(
         ActionRequest(
             name="approve_deployment",
             args={
@@ -44,11 +47,17 @@ async def approve_deployment(
                 **result.model_dump(mode="json"),
             },
             description=_description(run.adapter_name, result),
-        )
+        ),
+        state.get("complaint", ""),
     )
-    if yes:
-        return {"deployment": "approved", "note": ""}
-    return {"deployment": "rejected", "note": f"Deployment was rejected. {message}".strip()}
+    rejected = f"Deployment was rejected{f' by {who}' if who else ''}. {message}".strip()
+    answered: PipelineState = {
+        "deployment": "approved" if yes else "rejected",
+        "deployment_by": who,
+        "complaint": "",
+        "note": "" if yes else rejected,
+    }
+    return Command(goto="deploy", update=answered)
 
 
 def _champion(run: RunRow, round: int) -> str | None:

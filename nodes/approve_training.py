@@ -5,7 +5,8 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from rlhf.nodes.approvals import ActionRequest, approved
+from rlhf.nodes.answers import approved
+from rlhf.nodes.approvals import ActionRequest
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.services import Services
 from rlhf.state.graph_state import PipelineState, RunContext
@@ -15,7 +16,10 @@ from rlhf.state.run_report import DatasetStage
 async def approve_training(
     state: PipelineState, runtime: Runtime[RunContext], *, services: Services
 ) -> Command[Literal["train", "finish"]]:
-    """Ask a person whether to train on the dataset, or pass when the gate is automatic."""
+    """Ask a person whether to train on the dataset, or pass when the gate is automatic.
+
+    Raises NotTaken for an answer that is neither yes nor no.
+    """
     run = await in_thread(services.run, state["run_id"])
     if run.settings.gates.training == "auto":
         return Command(goto="train", update={"training": "approved"})
@@ -24,7 +28,7 @@ async def approve_training(
     )
     assert dataset is not None, "build_dataset runs before this gate"
     options = run.settings.training
-    yes, message = approved(
+    yes, message, who = approved(
         ActionRequest(
             name="approve_training",
             args={
@@ -36,9 +40,15 @@ async def approve_training(
                 "base_model": options.base_model,
             },
             description=f"Train {run.adapter_name} ({options.method}) on {dataset.num_examples} pairs?",
-        )
+        ),
+        state.get("complaint", ""),
     )
+    answered: PipelineState = {
+        "training": "approved" if yes else "rejected",
+        "training_by": who,
+        "complaint": "",
+    }
     if yes:
-        return Command(goto="train", update={"training": "approved"})
-    note = f"Training was rejected. {message}".strip()
-    return Command(goto="finish", update={"training": "rejected", "note": note})
+        return Command(goto="train", update=answered)
+    note = f"Training was rejected{f' by {who}' if who else ''}. {message}".strip()
+    return Command(goto="finish", update={**answered, "note": note})

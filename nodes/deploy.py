@@ -31,7 +31,7 @@ async def deploy(
     round = state["round"]
     alias: Alias = "champion" if state["deployment"] == "approved" else "candidate"
     run = await in_thread(services.run, state["run_id"])
-    stage = await in_thread(_deployed, services, run, round, alias)
+    stage = await in_thread(_deployed, services, run, round, alias, state.get("deployment_by", ""))
     detail = f"{run.adapter_name} {stage.version} is the {alias}"
     get_stream_writer()({"stage": "deployment", "done": 1, "total": 1, "detail": detail})
     if round == run.settings.pipeline.rounds:
@@ -40,16 +40,24 @@ async def deploy(
     return Command(goto="generate", update={"round": round + 1, "position": 0})
 
 
-def _deployed(services: Services, run: RunRow, round: int, alias: Alias) -> DeploymentStage:
+def _deployed(services: Services, run: RunRow, round: int, alias: Alias, who: str) -> DeploymentStage:
     training = services.ledger.stage(run.run_id, round, "training", TrainingStage)
     assert training is not None, "training comes before deployment"
     assert training.adapter_path is not None, "training stores where the adapter is"
     output_dir = Path(run.settings.pipeline.output_dir)
     manifest = _manifest(services, run, round, training)
+    manifest["approved_by"] = {
+        "training": training.approved_by,
+        "deployment": who if alias == "champion" else "",
+    }
     version = store(output_dir, run.adapter_name, Path(training.adapter_path), manifest)
     version = point(output_dir, run.adapter_name, version.version, alias, f"run {run.run_id}, round {round}")
     stage = DeploymentStage(
-        version=version.version, alias=alias, path=str(version.path), serve=serve_lines(version)
+        version=version.version,
+        alias=alias,
+        path=str(version.path),
+        serve=serve_lines(version),
+        decided_by=who,
     )
     services.ledger.set_stage(run.run_id, round, "deployment", stage)
     return stage

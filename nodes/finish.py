@@ -13,6 +13,7 @@ async def finish(state: PipelineState, runtime: Runtime[RunContext], *, services
     """Mark the run finished and return its report as the graph's output."""
     report = await in_thread(_closed, services, state["run_id"], state.get("note", ""))
     return {
+        "run_id": report.run_id,
         "status": report.status,
         "note": report.note,
         "answered": report.answered,

@@ -129,6 +129,8 @@ operator = Services()
 """The server's services, shared by its graphs: one ledger, one pool, one embedded judge. Opens nothing yet."""
 
 
-def thread_id() -> str:
-    """The thread the current node runs in, which is also the run's id."""
-    return str(get_config()["configurable"]["thread_id"])
+def thread_id(outside: str | None = None) -> str:
+    """The thread the current node runs in, which is also the run's id; `outside` where a panel has no thread."""
+    known = get_config()["configurable"].get("thread_id", outside)
+    assert known is not None, "a run has a thread"
+    return str(known)

@@ -28,7 +28,11 @@ async def train(state: PipelineState, runtime: Runtime[RunContext], *, services:
     result = await run_child(
         "rlhf.training.fit", job, folder, get_stream_writer(), "training", launcher=launcher
     )
-    stage = TrainingStage(adapter_path=result["adapter_path"], metrics=result["metrics"])
+    stage = TrainingStage(
+        adapter_path=result["adapter_path"],
+        metrics=result["metrics"],
+        approved_by=state.get("training_by", ""),
+    )
     await in_thread(lambda: services.ledger.set_stage(run.run_id, state["round"], "training", stage))
     return {}
 

@@ -167,8 +167,8 @@ class AutomatedRLHFPipeline(Client):
             answers = await _answers(on_review, outcome.pending)
             if not answers:
                 break
-            asked, outcome = outcome.pending.requests, await self._advanced(run_id, answers, progress)
-            if outcome.pending is not None and outcome.pending.requests == asked:
+            asked, outcome = outcome.pending.about, await self._advanced(run_id, answers, progress)
+            if outcome.pending is not None and outcome.pending.about == asked:
                 break  # none of the answers was about what is asked
         return outcome
 

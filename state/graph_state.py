@@ -85,6 +85,11 @@ def one_of(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
     return {**left, **right}
 
 
+def either(left: str, right: str) -> str:
+    """The newer text: parallel judges may report the run they all belong to."""
+    return right or left
+
+
 @_described
 class JudgeInput(TypedDict):
     """One response to be judged."""
@@ -219,8 +224,8 @@ class PipelineState(TypedDict, total=False):
     """Name the adapter is deployed under."""
     state_version: int
     """Format of this state."""
-    run_id: str
-    """Run in the ledger; the same as the thread's id."""
+    run_id: Annotated[str, either]
+    """Run in the ledger, for clients: the nodes take it from the thread."""
     round: int
     """Current round, from 1."""
     position: int
@@ -231,8 +236,14 @@ class PipelineState(TypedDict, total=False):
     """What `collect` has counted of the current round."""
     training: Literal["approved", "rejected"]
     """Decision of the training gate in this round."""
+    training_by: str
+    """Who decided it; empty if not known."""
     deployment: Literal["approved", "rejected"]
     """Decision of the deployment gate in this round."""
+    deployment_by: str
+    """Who decided it; empty if not known."""
+    complaint: str
+    """Why the newest answer of a person was not taken; empty if it was."""
     status: str
     """running, waiting, finished or failed."""
     note: str

@@ -107,6 +107,8 @@ class TrainingStage(Record):
     """Folder of the trained adapter before deployment; None before it is trained."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """What training measured, plain numbers (rlhf.training.fit.fit names them)."""
+    approved_by: str = ""
+    """Who approved the training; empty if nobody was asked or it is not known."""
 
 
 class CanaryStage(Record):
@@ -179,6 +181,8 @@ class DeploymentStage(Record):
     """Folder of the deployed adapter."""
     serve: list[str] = Field(default_factory=list)
     """Command lines that serve the adapter."""
+    decided_by: str = ""
+    """Who decided on the deployment; empty if nobody was asked or it is not known."""
 
 
 class Stages(Record):

@@ -215,6 +215,10 @@ class ReviewSettings(_Section):
     """Scores this close to min_score_acceptable are uncertain (points of 100)."""
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
     """Responses the judges are less confident of than this go to a person; `rlhf calibrate` proves a value."""
+    page: int = Field(default=20, ge=1, le=100)
+    """Responses that a served run asks for at once; 1 for Agent Inbox, which shows the first alone."""
+    texts_in_interrupts: bool = True
+    """Whether clients of a served run get an excerpt of prompt and response with the question, or their keys alone."""
 
 
 class DatasetSettings(_Section):

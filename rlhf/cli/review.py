@@ -39,10 +39,10 @@ def review(run_id: RunArgument, recipe: RecipeOption = None) -> None:
 
 
 def _ask_gate(pending: "Pending") -> "Decision":
-    from rlhf.nodes.approvals import Decision
+    from rlhf.nodes.approvals import Decision, question
 
     request = pending.requests[0]
-    typer.echo(f"\n{request['description']}")
+    typer.echo(f"\n{question(request)}")
     for name, value in request["args"].items():
         typer.echo(f"  {name}: {value}")
     return Decision(type="approve" if typer.confirm("Approve?") else "reject")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlhf.state.errors import InputError, first_mistake
+from rlhf.state.errors import InputError
 
 if TYPE_CHECKING:
     from rlhf.nodes.approvals import Decision
@@ -25,18 +25,20 @@ def read_decisions(path: Path) -> list["Decision"]:
 def checked_decisions(rows: Sequence[Any], where: str) -> list["Decision"]:
     """The rows as decisions; InputError naming `where` and the first that is none.
 
-    Each is {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}.
+    Each is {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}, or what
+    a client of the server sends; what is put off is named by nobody.
     """
-    from pydantic import ValidationError
-
-    from rlhf.nodes.approvals import Decision
+    from rlhf.nodes.answers import read_decision
 
     decisions = []
     for number, row in enumerate(rows, 1):
         try:
-            decisions.append(Decision.model_validate(row))
-        except ValidationError as error:
-            raise InputError(f"{where}, decision {number}: {first_mistake(error, 'decision')}.") from error
+            decision = read_decision(row)
+            if decision is None:
+                raise InputError("leave out what is put off, and name the others with response_id")
+            decisions.append(decision)
+        except InputError as error:
+            raise InputError(f"{where}, decision {number}: {error}.") from error
     return decisions
 
 

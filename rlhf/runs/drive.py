@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rlhf.nodes.approvals import Decision
     from rlhf.nodes.services import Services
     from rlhf.state.ledger import Ledger
+    from rlhf.state.records import Feedback
     from rlhf.state.settings import Settings
 
 
@@ -33,6 +34,11 @@ class Pending:
     def name(self) -> str:
         """review_response, approve_training or approve_deployment."""
         return str(self.requests[0]["name"])
+
+    @property
+    def about(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """What is asked, whatever was said of an answer before."""
+        return [(str(request["name"]), request["args"]) for request in self.requests]
 
     @property
     def is_review(self) -> bool:
@@ -187,7 +193,9 @@ def _describe(pending: Pending) -> str:
     """One line on what a person is asked."""
     if pending.is_review:
         return f"{len(pending.requests)} response(s) wait for review."
-    return str(pending.requests[0]["description"])
+    from rlhf.nodes.approvals import question
+
+    return question(pending.requests[0])
 
 
 def report_of(ledger: "Ledger", run_id: str, *, in_use: bool) -> RunReport:
@@ -226,9 +234,22 @@ async def _pending(services: "Services", run_id: str, snapshot: Any) -> Pending 
             round = services.ledger.run(run_id).round
             asked = [request["args"]["response_id"] for request in requests]
             waiting = await asyncio.to_thread(services.ledger.pending.among, run_id, round, asked)
-            requests = [request for request in requests if request["args"]["response_id"] in waiting]
+            found = await asyncio.to_thread(services.ledger.feedback, run_id, waiting)
+            requests = [_told(found[key], key) for key in asked if key in found]
         return Pending(interrupt.id, requests) if requests else None
     return None
+
+
+def _told(feedback: "Feedback", key: str) -> dict[str, Any]:
+    """A request with the whole texts, which the checkpoint does not have."""
+    from rlhf.nodes.review import headline
+
+    shown: dict[str, Any] = {"response_id": key, "prompt": feedback.prompt, "response": feedback.response}
+    if not feedback.in_audit:
+        shown["rating"] = feedback.rating
+        shown["overall_score"] = feedback.overall_score
+        shown["reasons"] = feedback.review_reasons
+    return {"name": REVIEW_RESPONSE, "args": shown, "description": headline(feedback)}
 
 
 def _named(answers: "Sequence[Decision]", waiting: Pending) -> "list[Decision]":

@@ -46,9 +46,8 @@ def test_unknown_forms_are_refused(answer: object) -> None:
     [
         {"type": "edit"},
         {"type": "edit", "rating": None},
-        {"type": "edit", "edited_action": {"name": "review_response", "args": {"response": "Better."}}},
         {"type": "edit", "edited_action": {"name": "review_response", "args": {"rating": 9}}},
-        {"type": "edit", "edited_action": {"name": "review_response", "args": {"rating": "5"}}},
+        {"type": "edit", "edited_action": {"name": "review_response", "args": {"rating": "five"}}},
     ],
 )
 def test_an_edit_without_a_usable_rating_is_refused(edit: dict[str, Any]) -> None:

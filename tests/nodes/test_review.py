@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from rlhf.nodes.approvals import Answer
+from rlhf.nodes.answers import read_review
+from rlhf.nodes.approvals import Decision
 from rlhf.nodes.prepare import register_run
-from rlhf.nodes.review import pending_reviews, reviews_of
+from rlhf.nodes.review import pending_reviews, request_of, reviews_of
 from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.records import SampleRow
@@ -17,8 +18,8 @@ from tests.nodes.builders import feedback, prompt_rows, settings
 PAGE = ["aaa", "bbb", "ccc"]
 
 
-def answer(*decisions: dict[str, Any]) -> Answer:
-    return Answer.model_validate({"decisions": list(decisions)})
+def answer(*decisions: dict[str, Any]) -> list[Decision | None]:
+    return read_review({"decisions": list(decisions)})
 
 
 def read(*decisions: dict[str, Any]) -> tuple[list[tuple[str, str, int | None]], list[int]]:
@@ -73,6 +74,39 @@ def test_comments_and_names_are_kept() -> None:
     decision = {"type": "reject", "message": "Wrong sum.", "reviewer": "Ana"}
     (review,), _ = reviews_of(answer(decision), PAGE, PAGE)
     assert (review.comment, review.reviewer) == ("Wrong sum.", "Ana")
+
+
+def test_what_is_put_off_keeps_its_place() -> None:
+    assert read({"type": "ignore"}, {"type": "reject"}) == ([("bbb", "reject", None)], [])
+
+
+def test_with_accounts_the_reviewer_is_whoever_sent_the_answer() -> None:
+    (review,), _ = reviews_of(answer({"type": "approve", "reviewer": "the boss"}), PAGE, PAGE, "ann")
+    assert review.reviewer == "ann"
+
+
+def test_the_audits_sample_is_shown_without_anything_of_the_judges() -> None:
+    shown = feedback(64.0, needs_review=True, rating=4, review_reasons=["drawn"], in_audit=True)
+    blind = request_of("key", shown, texts=True)
+    assert (blind.args, blind.arguments) == ({"response_id": "key", "rating": None}, {"rating": ""})
+    assert "64" not in blind.description
+    assert "Judges" not in blind.description
+    assert "drawn" not in blind.description
+    seen = request_of("key", shown.model_copy(update={"in_audit": False}), texts=True)
+    assert seen.description.startswith("Judges: 64 of 100, rating 4. Asked because: drawn.\n\n")
+    assert seen.arguments == {"rating": 4}
+
+
+@pytest.mark.parametrize("text", ["```\n# Approve me\n```", "![](http://x/y.png)", "````", "a" * 5_000])
+def test_a_text_stays_within_its_fence_and_its_bound(text: str) -> None:
+    request = request_of("key", feedback(64.0, response=text), texts=True)
+    fence = request.description.partition("**Response** key\n\n")[2].partition("text\n")[0]
+    assert set(fence) == {"`"}
+    assert fence not in text
+    assert text[:1_000] in request.description
+    assert len(request.model_dump_json()) < 4_500
+    bare = request_of("key", feedback(64.0, response=text), texts=False)
+    assert text not in bare.model_dump_json()
 
 
 @pytest.fixture

@@ -13,17 +13,18 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rlhf.cli import app
-from rlhf.nodes.review import PAGE
 from rlhf.people.merge import import_review, merge
 from rlhf.state.ledger import Ledger
 from rlhf.state.records import Review
 from rlhf.state.scores import points_of_rating
+from rlhf.state.settings import ReviewSettings
 from tests.rlhf.conftest import PROMPTS
 from tests.scripted_endpoint import ScriptedEndpoint
 
 pytestmark = pytest.mark.usefixtures("waiting")
 
 SHEET = Path("one-review.csv")
+PAGE = ReviewSettings().page
 
 
 def rlhf(*arguments: str, status: int = 0, answers: str | None = None) -> Result:

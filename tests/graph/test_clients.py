@@ -1,0 +1,187 @@
+"""What real clients send to the served graphs, replayed: every stream mode, each inbox's answers, forks and endings.
+
+The requests are those of Agent Inbox (f38301b), agent-chat-ui (fdc87e6) and Studio.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.graph.workplace import Server
+
+pytestmark = pytest.mark.timeout(600)
+
+MODES = (
+    "values",
+    "updates",
+    "messages",
+    "messages-tuple",
+    "events",
+    "debug",
+    "tasks",
+    "checkpoints",
+    "custom",
+)
+
+
+class Client:
+    """One thread of a client that speaks plain HTTP."""
+
+    def __init__(self, server: Server) -> None:
+        self.place = server.workplace
+        self.http = httpx.Client(base_url=server.url, trust_env=False, timeout=180)
+        self.id = self.post("/threads", {}).json()["thread_id"]
+
+    def post(self, path: str, body: dict[str, Any], status: int = 200) -> httpx.Response:
+        answer = self.http.post(path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def run(self, how: str = "wait", status: int = 200, **body: Any) -> httpx.Response:
+        return self.post(f"/threads/{self.id}/runs/{how}", {"assistant_id": "pipeline", **body}, status)
+
+    def start(self, how: str = "wait", context: dict[str, Any] | None = None, **body: Any) -> httpx.Response:
+        given = {"prompts": self.place.rows(4), "adapter_name": "planner"}
+        return self.run(how, input=given, context=context or {}, **body)
+
+    def answered(self, answer: Any) -> dict[str, Any]:
+        """Answer as Agent Inbox does, in a stream of events; returns what is asked next."""
+        stream = self.run("stream", command={"resume": answer}, stream_mode="events").text
+        assert "event: error" not in stream
+        return self.asked()
+
+    def asked(self) -> dict[str, Any]:
+        """What the thread waits for; thread and ledger say the same."""
+        [found] = self.http.get(f"/threads/{self.id}/state").json()["interrupts"]
+        assert self.status == ("interrupted", "waiting")
+        value: dict[str, Any] = found["value"]
+        return value
+
+    @property
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get(f"/threads/{self.id}/state").json()
+        return found
+
+    @property
+    def status(self) -> tuple[str, str]:
+        """Of the thread and of the run in the ledger."""
+        thread = self.http.get(f"/threads/{self.id}").json()["status"]
+        return thread, self.place.report(self.id).status
+
+    def reviews(self) -> list[tuple[str, int | None, str]]:
+        rows = (row for row in self.place.table("reviews") if row["run_id"] == self.id)
+        return [(row["decision"], row["rating"], row["comment"]) for row in rows]
+
+
+@pytest.fixture
+def new_client(server: Server) -> Iterator[Callable[[], Client]]:
+    with ExitStack() as opened:
+
+        def made() -> Client:
+            client = Client(server)
+            opened.callback(client.http.close)
+            return client
+
+        yield made
+
+
+@pytest.fixture
+def client(new_client: Callable[[], Client]) -> Client:
+    return new_client()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_stream_mode_shows_a_run_to_its_gate(client: Client, mode: str) -> None:
+    stream = client.start("stream", stream_mode=[mode], stream_subgraphs=True).text
+    assert "event: error" not in stream
+    assert client.asked()["action_requests"][0]["name"] == "approve_training"
+    assert client.state["values"]["run_id"] == client.id
+
+
+def test_all_stream_modes_at_once(client: Client) -> None:
+    stream = client.start("stream", stream_mode=list(MODES)).text
+    assert "event: error" not in stream
+    assert {f"event: {mode}" for mode in ("values", "updates", "events", "debug", "custom")} <= set(
+        stream.splitlines()
+    )
+    assert client.asked()["action_requests"][0]["name"] == "approve_training"
+
+
+def test_an_inbox_shows_what_a_person_needs_and_takes_each_of_its_answers(client: Client) -> None:
+    client.start(context={"review": "all"})
+    asked = client.asked()
+    [first, *_] = asked["action_requests"]
+    assert first["description"] == asked["description"]
+    assert (
+        client.place.rows(1)[0]["prompt"][:20] in asked["description"] or "**Prompt**" in asked["description"]
+    )
+    assert asked["action_request"] == {"action": first["name"], "args": first["arguments"]}
+    assert set(first["args"]) == {"response_id", "rating"}
+    assert asked["review_configs"][0]["allowed_decisions"] == ["approve", "edit", "reject"]
+    total = len(asked["action_requests"])
+
+    echo = {"action": first["name"], "args": first["arguments"]}
+    asked = client.answered([{"type": "ignore", "args": None}])
+    assert len(asked["action_requests"]) == total
+    asked = client.answered([{"type": "accept", "args": echo}])
+    asked = client.answered([{"type": "edit", "args": {**echo, "args": {"rating": "2"}}}])
+    asked = client.answered([{"type": "response", "args": "5"}])
+    asked = client.answered([{"type": "response", "args": "Sounds plausible."}])
+    assert sorted(client.reviews(), key=str) == sorted(
+        [("approve", None, ""), ("edit", 2, ""), ("edit", 5, ""), ("approve", None, "Sounds plausible.")],
+        key=str,
+    )
+    assert len(asked["action_requests"]) == total - 4
+
+    # agent-chat-ui: several at once, every value a text.
+    def edited(request: dict[str, Any]) -> dict[str, Any]:
+        args = {"response_id": request["args"]["response_id"], "rating": "3"}
+        return {"type": "edit", "edited_action": {"name": request["name"], "args": args}}
+
+    left = asked["action_requests"]
+    asked = client.answered({"decisions": [edited(request) for request in left]})
+    assert [rating for _, rating, _ in client.reviews()].count(3) == len(left)
+    assert asked["action_requests"][0]["name"] == "approve_training"
+
+
+def test_a_mistyped_answer_leaves_the_run_waiting_and_is_told_the_forms(client: Client) -> None:
+    client.start()
+    for mistaken, complaint in (
+        ("yes please", "No decision is in it"),
+        ({"decisions": [{"type": "edit", "rating": 3}]}, "approve_training cannot be edited"),
+        ([{"type": "response", "args": "Fine."}], "a comment alone decides nothing"),
+    ):
+        asked = client.answered(mistaken)
+        assert complaint in asked["description"]
+        assert '{"decisions": [{"type": "approve"}]}' in asked["description"]
+        assert len(asked["description"]) < 900
+    client.answered([{"type": "ignore", "args": None}])
+    assert "Not taken" not in client.asked()["description"]
+    allowed = asked["review_configs"][0]["allowed_decisions"]
+    assert allowed == ["approve", "reject"]
+    schema = client.state["interrupts"][0]["response_schema"]
+    assert "rating" not in str(schema)
+    report = client.run(command={"resume": [{"type": "response", "args": "reject: Not today."}]}).json()
+    assert report["note"] == "Training was rejected. Not today."
+    assert client.status == ("idle", "finished")
+
+
+def test_a_run_belongs_to_its_thread_whatever_a_client_writes(
+    client: Client, new_client: Callable[[], Client]
+) -> None:
+    victim = new_client()
+    victim.start()
+    client.start()
+    client.run(command={"update": {"run_id": victim.id}, "resume": {"decisions": [{"type": "reject"}]}})
+    assert victim.status == ("interrupted", "waiting")
+    assert client.status == ("idle", "finished")
+    assert client.state["values"]["run_id"] == client.id
+    # Nor through a task of the panel.
+    goto = {"node": "judge", "input": {"run_id": victim.id, "response_id": "0" * 24}}
+    client.http.post(
+        f"/threads/{client.id}/runs/wait", json={"assistant_id": "pipeline", "command": {"goto": goto}}
+    )
+    assert victim.status == ("interrupted", "waiting")
