@@ -1,6 +1,7 @@
 """Node `prepare`: registers a run — its prompts, its settings, the held-out prompts nobody may train on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from langgraph.runtime import Runtime
 
@@ -30,12 +31,30 @@ def _registered(services: Services, run_id: str, state: PipelineState, runtime: 
     ledger = services.ledger
     if not ledger.has_run(run_id):
         settings = as_context(runtime.context).applied_to(services.settings)
-        rows = parse_rows(state.get("prompts") or [], settings.task_type, "prompts")
-        register_run(
-            ledger, settings, run_id, state.get("adapter_name") or DEFAULT_ADAPTER_NAME, rows, SERVED
-        )
+        rows = parse_rows(_listed(state.get("prompts")), settings.task_type, "prompts")
+        name: object = state.get("adapter_name") or DEFAULT_ADAPTER_NAME
+        if not isinstance(name, str):
+            raise InputError(
+                f'adapter_name: a text is expected, such as "{DEFAULT_ADAPTER_NAME}", not {_kind(name)}.'
+            )
+        register_run(ledger, settings, run_id, name, rows, SERVED)
     ledger.set_run(run_id, round=1)
     return services.run(run_id).adapter_name
+
+
+def _listed(prompts: object) -> list[dict[str, Any]]:
+    """A client's prompts, which may be anything."""
+    if prompts is not None and not isinstance(prompts, list):
+        raise InputError(
+            f'prompts: a list of rows is expected, such as [{{"prompt": "…"}}], not {_kind(prompts)}.'
+        )
+    return prompts or []
+
+
+def _kind(value: object) -> str:
+    return {"dict": "an object", "str": "a text", "bool": "true or false", "list": "a list"}.get(
+        type(value).__name__, "a number"
+    )
 
 
 def register_run(

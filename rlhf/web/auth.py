@@ -17,6 +17,7 @@ from rlhf.nodes.services import operator
 from rlhf.state.errors import RlhfError
 from rlhf.state.ledger.access_log import Access
 from rlhf.web.accounts import Accounts
+from rlhf.web.threads import second_input
 
 LOCAL: Final = "local"
 """Whoever sits at the machine, where there are no users."""
@@ -76,6 +77,10 @@ async def decide(ctx: Auth.types.AuthContext, value: dict[str, Any]) -> None:
         raise Auth.exceptions.HTTPException(status_code=403, detail=told)
     if ctx.action in _SEEING:
         return
+    if (ctx.resource, ctx.action) == ("threads", "create_run") and value.get("thread_id") is not None:
+        told = await in_thread(second_input, operator, target, value.get("kwargs") or {})
+        if told:
+            raise Auth.exceptions.HTTPException(status_code=409, detail=told)
     if ctx.action in ("create", "create_run"):
         metadata = value.setdefault("metadata", {})
         if isinstance(metadata, dict):
@@ -90,6 +95,8 @@ def _is_answer(ctx: Auth.types.AuthContext, value: Mapping[str, Any]) -> bool:
     given = value.get("kwargs") or {}
     command = given.get("command") or {}
     others = any(command.get(name) for name in ("update", "goto")) or given.get("input")
+    # From an older checkpoint it would be a fork, which does again what operators decided since.
+    others = others or ((given.get("config") or {}).get("configurable") or {}).get("checkpoint_id")
     return bool(command.get("resume")) and not others and value.get("thread_id") is not None
 
 

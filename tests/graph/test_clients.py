@@ -185,3 +185,69 @@ def test_a_run_belongs_to_its_thread_whatever_a_client_writes(
         f"/threads/{client.id}/runs/wait", json={"assistant_id": "pipeline", "command": {"goto": goto}}
     )
     assert victim.status == ("interrupted", "waiting")
+
+
+def test_mark_as_resolved_ends_the_run_in_thread_and_ledger(client: Client) -> None:
+    client.start()
+    client.asked()
+    client.post(f"/threads/{client.id}/state", {"values": None, "as_node": "__end__"})
+    assert client.status == ("idle", "finished")
+    assert client.place.report(client.id).note == "Ended by a client before its last stage."
+    assert client.state["next"] == []
+
+
+@pytest.mark.parametrize(
+    "node", ["generate", "collect", "review", "approve_training", "deploy", "nobody", None]
+)
+def test_an_update_after_which_nothing_would_come_is_refused(client: Client, node: str | None) -> None:
+    client.start()
+    before = client.asked()
+    told = client.post(f"/threads/{client.id}/state", {"values": {}, "as_node": node}, 422).json()["detail"]
+    assert "nothing would come next" in told
+    assert "build_dataset" in told
+    assert client.asked() == before
+
+
+@pytest.mark.parametrize("node", ["prepare", "judge", "build_dataset"])
+def test_a_fork_as_any_other_node_goes_on(client: Client, node: str) -> None:
+    client.start()
+    client.asked()
+    client.post(f"/threads/{client.id}/state", {"values": {"round": 1, "position": 0}, "as_node": node})
+    assert client.state["next"] != []
+    assert client.place.report(client.id).status == "waiting"
+    client.run(input=None)
+    assert client.asked()["action_requests"][0]["name"] == "approve_training"
+
+
+@pytest.mark.parametrize("strategy", ["reject", "enqueue", "interrupt", "rollback", None])
+def test_a_second_input_is_refused_with_the_way_out(client: Client, strategy: str | None) -> None:
+    client.start()
+    before = client.asked()
+    given = {"multitask_strategy": strategy} if strategy else {}
+    other = {"prompts": [{"prompt": "Another one."}] * 3, "adapter_name": "other"}
+    for how in ("wait", "stream"):
+        told = client.run(how, 409, input=other, **given).json()["detail"]
+        assert "Start another thread for another run" in told
+    assert client.asked() == before
+    client.run(command={"resume": [{"type": "response", "args": "reject"}]})
+    assert client.status == ("idle", "finished")
+    client.run("wait", 409, input=other)
+    assert client.status == ("idle", "finished")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"adapter_name": 5}, "adapter_name: a text is expected"),
+        ({"adapter_name": ["a"]}, "adapter_name: a text is expected"),
+        ({"prompts": "Hi."}, "prompts: a list of rows is expected"),
+        ({"prompts": {"prompt": "Hi."}}, "prompts: a list of rows is expected"),
+        ({"prompts": ["Hi.", 5]}, "prompts"),
+    ],
+)
+def test_input_of_another_kind_is_one_plain_line(
+    client: Client, given: dict[str, Any], complaint: str
+) -> None:
+    answer = client.run("wait", input={"prompts": client.place.rows(4), **given}).json()
+    assert answer["__error__"]["error"] == "InputError"
+    assert complaint in answer["__error__"]["message"]

@@ -137,6 +137,43 @@ def test_a_run_says_who_started_it_and_the_log_says_who_did_what(served: Served)
     assert not any(value in str(log) for value in (served.operator, served.reviewer))
 
 
+def test_a_reviewer_answers_reviews_and_an_operator_the_gates_each_by_name(served: Served) -> None:
+    thread = served.ask("POST", "/threads", served.operator, json={}).json()["thread_id"]
+    path = f"/threads/{thread}/runs/wait"
+
+    def ask(token: str, **body: Any) -> httpx.Response:
+        return served.ask("POST", path, token, json={"assistant_id": "pipeline", **body})
+
+    def asked() -> list[Any]:
+        [found] = served.ask("GET", f"/threads/{thread}/state", served.reviewer).json()["interrupts"]
+        return list(found["value"]["action_requests"])
+
+    ask(served.operator, input={"prompts": served.place.rows(4)}, context={"review": "all"})
+    page = asked()
+    assert page[0]["name"] == "review_response"
+    claims = [{"type": "approve", "reviewer": "the boss"} for _ in page]
+    ask(served.reviewer, command={"resume": {"decisions": claims}})
+    reviews = [row for row in served.place.table("reviews") if row["run_id"] == thread]
+    assert {row["reviewer"] for row in reviews} == {"ann"}
+
+    yes = {"resume": [{"type": "accept", "args": None}]}
+    posing = {"configurable": {"langgraph_auth_permissions": ["operator"], "langgraph_auth_user_id": "ben"}}
+    for body in ({}, {"config": posing}):
+        ask(served.reviewer, command=yes, **body)
+        [gate] = asked()
+        assert gate["name"] == "approve_training"
+        assert "ann is a reviewer; approve_training is answered by an operator" in gate["description"]
+        assert served.place.report(thread).status == "waiting"
+    history = served.ask("GET", f"/threads/{thread}/history", served.reviewer).json()
+    forked = ask(served.reviewer, command=yes, checkpoint=history[-1]["checkpoint"])
+    assert forked.status_code == 403
+    # What the reviewer sent is no yes that an operator's later answer would bring along.
+    report = ask(
+        served.operator, command={"resume": {"decisions": [{"type": "reject", "message": "No."}]}}
+    ).json()
+    assert (report["status"], report["note"]) == ("finished", "Training was rejected by ben. No.")
+
+
 def test_wrong_tokens_are_in_the_log_and_no_token_is(served: Served) -> None:
     before = len(served.place.table("access_log"))
     assert served.ask("GET", "/threads/1", "rlhf_0_guess").status_code == 401
