@@ -9,6 +9,7 @@ from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.panel import pack_for
 from rlhf.nodes.services import Services, thread_id
 from rlhf.nodes.split import split_prompts
+from rlhf.state.errors import InputError
 from rlhf.state.files.atomic import checked_name
 from rlhf.state.files.prompts import parse_rows
 from rlhf.state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
