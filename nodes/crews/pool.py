@@ -1,6 +1,7 @@
 """The crew pool: judge requests from any thread and any event loop, served by warm crews in worker processes."""
 
 import atexit
+import os
 from pathlib import Path
 
 from rlhf.nodes.concurrency import Background, Closing
@@ -23,6 +24,7 @@ class CrewPool(Closing):
         self._patience = patience or Patience()
         self._staff: Staff | None = None
         self._lanes: dict[tuple[str, int], Lane] = {}
+        self._environment = _environment(storage)
         self._background = Background("crew-pool")
         atexit.register(self.close)
 
@@ -65,7 +67,7 @@ class CrewPool(Closing):
         self._background.close()
 
     async def _judge(self, request: JudgeRequest, heard: list[ModelCall] | None) -> dict[str, JudgeReply]:
-        staff = self._staff = self._staff or Staff(self._most, self._storage)
+        staff = self._staff = self._staff or Staff(self._most, self._storage, self._environment)
         endpoint = request.endpoint
         address = (endpoint.identity + (endpoint.base_url or ""), endpoint.concurrency)
         if address not in self._lanes:
@@ -87,3 +89,11 @@ class CrewPool(Closing):
             dimension: outcome.reply(dimension).model_copy(update={"usage": share})
             for dimension, share in zip(request.dimensions, shares, strict=True)
         }
+
+
+def _environment(storage: Path) -> dict[str, str]:
+    """Where the workers' CrewAI keeps its files; looked up before any loop serves, which must not wait for a disk."""
+    environment = {"CREWAI_STORAGE_DIR": str(storage.absolute() / "crewai")}
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        environment["HOME"] = str(storage.absolute())  # CrewAI makes a folder there as it is imported
+    return environment

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,9 +37,10 @@ class _WorkerDied(Exception):
 class Staff:
     """Belongs to one event loop: every method is called on it."""
 
-    def __init__(self, most: int, storage: Path) -> None:
+    def __init__(self, most: int, storage: Path, environment: Mapping[str, str]) -> None:
         self._most = most
         self._storage = storage
+        self._environment = environment
         self._loop = asyncio.get_running_loop()
         self._workers: list[WorkerProcess] = []
         self._numbers = itertools.count(1)
@@ -103,12 +105,9 @@ class Staff:
         return True
 
     def _hire(self) -> WorkerProcess:
-        storage = {"CREWAI_STORAGE_DIR": str(self._storage.absolute() / "crewai")}
-        if not os.access(os.path.expanduser("~"), os.W_OK):
-            storage["HOME"] = str(self._storage.absolute())  # CrewAI makes a folder there as it is imported
         worker = WorkerProcess(
             self._storage / f"worker-{next(self._names)}.log",
-            {**os.environ, **_OFF_SWITCHES, **storage},
+            {**os.environ, **_OFF_SWITCHES, **self._environment},
             heard=lambda worker, message: self._tell(self._on_message, worker, message),
             ended=lambda worker: self._tell(self._on_end, worker),
         )

@@ -71,7 +71,8 @@ def test_the_judge_returns_the_object_of_the_command_line(
     assert feedback.overall_score is not None
 
     options = ["--prompt", PROMPT, "--response", RESPONSE, "--context", json.dumps(given["context"])]
-    assert json.loads(server.workplace.rlhf("judge", *options, "--json")) == judged
+    printed = json.loads(server.workplace.rlhf("judge", *options, "--json"))
+    assert {name: printed[name] for name in judged} == judged, "beside it stands how it was asked"
     assert endpoint.count(is_judge_call) == 5, "the verdicts were in the ledger"
 
 
