@@ -60,8 +60,9 @@ class Workshop:
         """The automatic gate's answer and note in the first round."""
         self.ledger.set_stage(RUN, 1, "evaluation", result)
         runtime: Any = None
-        state = await approve_deployment({"run_id": RUN, "round": 1}, runtime, services=self.services)
-        return state["deployment"], state["note"]
+        command = await approve_deployment({"run_id": RUN, "round": 1}, runtime, services=self.services)
+        assert isinstance(command.update, dict)
+        return command.update["deployment"], command.update["note"]
 
 
 @pytest.fixture
