@@ -169,6 +169,7 @@ def feedback_stage(ledger: Ledger, run_id: str, round: int) -> FeedbackStage:
         num_failed=sum(entry.num_failed for entry in feedback),
         num_review=sum(entry.needs_review for entry in feedback),
         coverage=round_or_none([entry.coverage for entry in feedback]),
+        num_replaced=ledger.rounds.replaced(run_id),
     )
 
 

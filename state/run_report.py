@@ -50,6 +50,8 @@ class FeedbackStage(Record):
     """Responses that a person should see, answered or not."""
     coverage: float | None = None
     """Mean share of the dimensions' weight that was scored, 0–1; None before anything is judged."""
+    num_replaced: int = 0
+    """Characters in the answers of the run's judges that no text may hold, replaced by U+FFFD."""
 
 
 class Estimated(Record):

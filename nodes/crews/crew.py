@@ -12,9 +12,11 @@ from crewai import Agent, Crew, Process, Task
 from pydantic import PrivateAttr
 
 from rlhf.nodes.crews.crewai_internals import without_output_log
+from rlhf.nodes.crews.levels import Reading, scored
 from rlhf.nodes.crews.llm import EndpointLLM
-from rlhf.nodes.crews.readings import Reading, Readings, Unreadable, scored
+from rlhf.nodes.crews.readings import Readings
 from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, failed_reply
+from rlhf.nodes.crews.shapes import Unreadable
 from rlhf.nodes.endpoints.negotiation import Dialects
 from rlhf.nodes.endpoints.protocol import CallFailed
 from rlhf.prompts.messages import VerdictAnswer

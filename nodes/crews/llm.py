@@ -10,8 +10,10 @@ from crewai import BaseLLM
 from pydantic import PrivateAttr
 
 from rlhf.nodes.crews.crewai_internals import not_retried
-from rlhf.nodes.crews.readings import Reading, Readings, Unreadable, read_choice, read_combined
+from rlhf.nodes.crews.levels import Reading
+from rlhf.nodes.crews.readings import Readings, read_choice, read_combined
 from rlhf.nodes.crews.requests import JudgeRequest, ModelCall
+from rlhf.nodes.crews.shapes import Unreadable
 from rlhf.nodes.endpoints.dialect import Dialect, body
 from rlhf.nodes.endpoints.foreign import ask_langchain
 from rlhf.nodes.endpoints.negotiation import Dialects

@@ -9,7 +9,7 @@ from rlhf.nodes.crews.process import default_workers
 from rlhf.nodes.crews.requests import Attempt, JudgeReply, JudgeRequest, ModelCall
 from rlhf.nodes.crews.staff import Staff
 from rlhf.nodes.endpoints.lane import Lane, Patience
-from rlhf.nodes.endpoints.readiness import check_ready_to_ask
+from rlhf.nodes.endpoints.readiness import checked_ready_to_ask
 from rlhf.state.errors import JudgingError
 from rlhf.state.records import Usage
 
@@ -43,7 +43,7 @@ class CrewPool(Closing):
         Raises EndpointError when the endpoint refuses everybody or is down, SettingsError when its key, its address,
         its proxy or its package is at fault, JudgingError when no worker starts or the pool is closed.
         """
-        check_ready_to_ask(request.endpoint, "judge")
+        await checked_ready_to_ask(request.endpoint, "judge")
         if self._background.closed:
             raise JudgingError("The judges are closed; start the run again.")
         return await self._background.run(self._judge(request, heard))

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rlhf.nodes.crews.readings import Reading, Unreadable, read_choice
+from rlhf.nodes.crews.levels import Reading
+from rlhf.nodes.crews.readings import read_choice
+from rlhf.nodes.crews.shapes import Unreadable
 from rlhf.nodes.endpoints.dialect import Dialect, body
 from rlhf.nodes.endpoints.foreign import ask_langchain
 from rlhf.nodes.endpoints.lane import Lane, Patience

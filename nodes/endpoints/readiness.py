@@ -4,6 +4,7 @@ import importlib.util
 import urllib.request
 from typing import Final
 
+from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.endpoints.foreign import check_installed
 from rlhf.state.endpoints import Endpoint, on_this_machine
 from rlhf.state.errors import SettingsError
@@ -18,6 +19,14 @@ def check_ready_to_ask(endpoint: Endpoint, where: str) -> None:
     check_installed(endpoint)
     if fault := _fault_of_proxy(endpoint):
         raise SettingsError(fault)
+
+
+async def checked_ready_to_ask(endpoint: Endpoint, where: str) -> None:
+    """`check_ready_to_ask` on an event loop: looking for a package reads folders."""
+    if endpoint.facts.way == "langchain":
+        await in_thread(check_ready_to_ask, endpoint, where)
+    else:
+        check_ready_to_ask(endpoint, where)
 
 
 def _fault_of_proxy(endpoint: Endpoint) -> str:

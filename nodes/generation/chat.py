@@ -12,7 +12,7 @@ from rlhf.nodes.endpoints.foreign import ask_langchain
 from rlhf.nodes.endpoints.lane import Lane, Patience
 from rlhf.nodes.endpoints.negotiation import Dialects
 from rlhf.nodes.endpoints.protocol import CallFailed, Completion, new_client
-from rlhf.nodes.endpoints.readiness import check_ready_to_ask
+from rlhf.nodes.endpoints.readiness import checked_ready_to_ask
 from rlhf.nodes.endpoints.text import cleaned, content_text
 from rlhf.nodes.generation.generated import Generated
 from rlhf.state.endpoints import Endpoint
@@ -26,7 +26,7 @@ async def chat(endpoint: Endpoint, prompt: str, seed: int, patience: Patience | 
     clients live on a background thread. Raises EndpointError when the endpoint refuses everybody or is
     down, SettingsError when its key, its address or its package is at fault.
     """
-    check_ready_to_ask(endpoint, "policy")
+    await checked_ready_to_ask(endpoint, "policy")
     writers = _writers()
     return await writers.background.run(
         writers.write(endpoint, endpoint.key(), prompt, seed, patience or Patience())

@@ -95,6 +95,8 @@ def _feedback(report: "RunReport") -> str:
         parts.append(f"coverage {stage.coverage:.0%}")
     if stage.num_failed:
         parts.append(f"{stage.num_failed} verdicts failed")
+    if stage.num_replaced:
+        parts.append(f"{stage.num_replaced} broken characters of judges replaced")
     if stage.num_review:
         parts.append(f"{stage.num_review} for review")
     return ", ".join(parts)

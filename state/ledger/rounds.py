@@ -98,6 +98,17 @@ class Rounds:
                 found += [SampleRow(**row) for row in connection.execute(query).mappings()]
         return found
 
+    def replaced(self, run_id: str) -> int:
+        """Characters that no text may hold, in the verdicts that the run uses; they were replaced."""
+        body = t.verdicts.c.body
+        query = (
+            sa.select(sa.func.sum(body["replaced"].as_integer()))
+            .join(t.run_verdicts, t.run_verdicts.c.verdict_key == t.verdicts.c.key)
+            .where(t.run_verdicts.c.run_id == run_id, self._database.is_json(body))
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
     def judged(self, run_id: str, keys: Iterable[str]) -> set[str]:
         """Those of the responses that have feedback in the run."""
         found: set[str] = set()

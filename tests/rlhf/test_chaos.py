@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from rlhf.nodes.crews.readings import read_choice, scored
+from rlhf.nodes.crews.levels import scored
+from rlhf.nodes.crews.readings import read_choice
 from rlhf.nodes.endpoints.lane import Patience
 from rlhf.nodes.services import Services
 from rlhf.prompts.dimensions import DIMENSIONS

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -417,3 +418,27 @@ async def test_workers_that_cannot_start_are_told_with_their_last_words(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with CrewPool(1, tmp_path / "logs", HASTE) as pool, pytest.raises(JudgingError, match="crewai is broken"):
         await pool.judge(ask())
+
+
+async def test_a_home_that_cannot_be_written_is_no_hindrance(
+    tmp_path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    with CrewPool(1, tmp_path / "logs", HASTE) as pool:
+        assert (await pool.judge(ask())).status == "scored"
+
+
+async def test_twelve_filtered_responses_leave_eight_good_ones_judged(
+    pool: CrewPool, endpoint: ScriptedEndpoint, ask: Ask
+) -> None:
+    filtered = scripted.status(400, message="The prompt triggered the content management policy.")
+
+    def script(request: Request) -> Reply:
+        number = int(re.findall(r"Response (\d+)", request.text)[0])
+        return filtered(request) if number < 12 else scripted.default_script(request)
+
+    endpoint.script = script
+    replies = await asyncio.gather(*(pool.judge(ask(number, concurrency=1)) for number in range(20)))
+    assert [reply.failure for reply in replies[:12]] == [FailureKind.REFUSED] * 12
+    assert [reply.status for reply in replies[12:]] == ["scored"] * 8
+    assert endpoint.count() == 20

@@ -9,14 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlhf.nodes.crews.readings import (
-    Reading,
-    Unreadable,
-    parse_answer,
-    read_choice,
-    read_combined,
-    scored,
-)
+from rlhf.nodes.crews.levels import Reading, scored
+from rlhf.nodes.crews.readings import parse_answer, read_choice, read_combined
+from rlhf.nodes.crews.shapes import Unreadable
 from rlhf.prompts.messages import VerdictAnswer
 from rlhf.state.records import FailureKind
 

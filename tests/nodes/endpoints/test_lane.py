@@ -143,3 +143,25 @@ async def test_a_cancelled_call_gives_its_place_back() -> None:
     stuck.cancel()
     assert await behind is FINE
     assert len(server.calls) == 1
+
+
+async def test_a_burst_of_rate_limits_is_one_event_and_forgotten_after_a_few_round_trips() -> None:
+    """Thirty-two calls refused at once: 25 go on at once, and soon 32 again (before, one after the other)."""
+    burst = [bad(FailureKind.RATE_LIMITED, retry_after=0.01)] * 32
+    lane, server = Lane(32, HASTE), Server([*burst, FINE])
+    await asyncio.gather(*(lane.run(str(number), server.call) for number in range(32)))
+    server.most = 0
+    await asyncio.gather(*(lane.run(f"then {number}", server.call) for number in range(33)))
+    assert server.most >= 25
+    await asyncio.gather(*(lane.run(f"and {number}", server.call) for number in range(32 * 4)))
+    server.most = 0
+    await asyncio.gather(*(lane.run(f"last {number}", server.call) for number in range(40)))
+    assert server.most == 32
+
+
+@pytest.mark.parametrize("kind", [FailureKind.REFUSED, FailureKind.TOO_LONG])
+async def test_a_fault_of_the_input_never_brings_the_endpoint_down(kind: FailureKind) -> None:
+    lane, server = Lane(4, HASTE), Server([bad(kind, status=400, final=True)])
+    outcomes = await asyncio.gather(*(lane.run(str(number), server.call) for number in range(60)))
+    assert [outcome.problem is not None for outcome in outcomes] == [True] * 60
+    assert len(server.calls) == 60
