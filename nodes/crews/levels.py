@@ -72,6 +72,7 @@ def place_of_level(text: str, found: Found, path: Path, level: int) -> int | Non
 
 
 def levels_at(said: Said, place: int, least: float) -> dict[int, float] | None:
+    """Probabilities of the levels 0–5 at a place of the text; None if they are not known or carry less than `least`."""
     token = token_at(said, place)
     return None if token is None else distribution(token, least)
 
