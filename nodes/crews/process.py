@@ -86,7 +86,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,
-                env=_with_a_home(self.environment, self.log.parent),
+                env=self.environment,
                 start_new_session=True,
             ) as self._process:
                 self.pid = self._process.pid
@@ -111,15 +111,6 @@ class WorkerProcess:
                     pipe.flush()
         except OSError:
             return  # the process is gone, as the other thread sees too
-
-
-def _with_a_home(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """`environment` with `folder` as the home where the user's own cannot be written.
-
-    CrewAI makes a folder for credentials in it as soon as it is imported.
-    """
-    home = environment.get("HOME") or os.path.expanduser("~")
-    return {**environment, **({} if os.access(home, os.W_OK) else {"HOME": str(folder.absolute())})}
 
 
 def default_workers() -> int:
