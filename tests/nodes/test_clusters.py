@@ -49,6 +49,38 @@ def test_a_chain_of_small_changes_is_one_cluster() -> None:
     assert set(near_duplicates(chain)) == {0}
 
 
+def test_texts_shorter_than_a_piece_and_empty_ones_stay_apart() -> None:
+    assert near_duplicates(["cat", "dog", "", "cat", "犬"]) == [0, 1, 2, 0, 3]
+    assert near_duplicates([]) == []
+
+
+def test_instructions_before_every_question_do_not_make_the_questions_alike() -> None:
+    frame = "You plan retail media. Name each retailer with its amount, give one reason for each. " * 4
+    questions = [row.text for row in read_prompts(Path("examples", "prompts", "budgeting.jsonl"), "general")]
+    assert len(set(near_duplicates([frame + question for question in questions]))) > 45
+
+
+def test_a_frame_with_one_word_to_fill_in_is_the_same_question_each_time() -> None:
+    words = [
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "some",
+    ]
+    assert set(
+        near_duplicates([f"Write {word} short lines about our new soap for dry skin." for word in words])
+    ) == {0}
+
+
 @pytest.mark.parametrize("file", ["budgeting", "creative"])
 def test_the_shipped_prompts_are_all_different(file: str) -> None:
     rows = read_prompts(Path("examples", "prompts", f"{file}.jsonl"), "general")

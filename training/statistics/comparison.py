@@ -120,6 +120,8 @@ def decide(
         reasons.append(f"the adapter is worse: {interval} lies below zero")
     elif doubt := _doubt(comparison, "held-out prompts", MIN_TO_SHIP):
         reasons.append(doubt)
+    elif overall.low == overall.high == 0:
+        reasons.append("no gain was found: both score alike on every held-out prompt")
     elif overall.low <= 0:
         reasons.append(
             f"no gain was found: {interval} does not lie above zero, and {comparison.num_prompts} held-out prompts "

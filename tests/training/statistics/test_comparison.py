@@ -54,12 +54,12 @@ def test_a_clear_gain_on_every_prompt_ships() -> None:
 
 
 def test_a_model_against_itself_is_held() -> None:
-    rows = judged({f"p{n}": [40.0 + n] for n in range(10)})
+    rows = judged({f"p{n}": [40.0 + n] for n in range(MIN_TO_SHIP)})
     comparison = compare(rows, rows)
     assert comparison is not None
     assert comparison.win_rate == 0.5
     assert comparison.p_value == 1.0
-    assert decide(comparison)[0] == "hold"
+    assert decide(comparison) == ("hold", ["no gain was found: both score alike on every held-out prompt"])
 
 
 @pytest.mark.parametrize(
