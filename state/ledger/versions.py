@@ -296,11 +296,13 @@ def _shared(run_id: str, base: str, round: int) -> list[tuple[sa.Table, sa.Selec
     sampled = [t.samples.c[name] for name in ("policy", "prompt_key", "variation", "response_key", "error")]
     first = sa.case((t.samples.c.policy == "policy", 1), else_=0).label("round")
     prompts = [t.run_prompts.c[name] for name in ("prompt_key", "position", "external_id", "split")]
+    split = [t.stages.c[name] for name in ("round", "stage", "body")]
     asked = sa.select(run, t.run_verdicts.c.verdict_key, sa.literal(True).label("cached"), *nothing).join(
         t.verdicts, t.verdicts.c.key == t.run_verdicts.c.verdict_key
     )
     return [
         (t.run_prompts, sa.select(run, *prompts).where(t.run_prompts.c.run_id == base)),
+        (t.stages, sa.select(run, *split).where(t.stages.c.run_id == base, t.stages.c.stage == "split")),
         (t.samples, sa.select(run, *sampled, first, *nothing).where(_of_round(base, round))),
         (
             t.run_verdicts,

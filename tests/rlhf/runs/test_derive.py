@@ -24,6 +24,7 @@ from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger import tables as t
 from rlhf.state.records import FailureKind, Feedback, ResponseRow, Review, SampleRow, Usage, Verdict
+from rlhf.state.run_report import SplitStage
 from rlhf.state.settings import Settings
 from tests.nodes.builders import prompt_rows, settings
 
@@ -49,7 +50,8 @@ class Stored:
         self.folder = folder / "data"
         chance = Random(seed)
         prompts = prompt_rows(6)
-        self.ledger.create_run(RUN, "plans", self.settings, "file", prompts)
+        self.split = SplitStage(num_prompts=9, num_train=6, num_left_out=3)
+        self.ledger.create_run(RUN, "plans", self.settings, "file", prompts, self.split)
         self.ledger.set_run(RUN, round=1, status="finished")
         self.keys: list[str] = []
         by_prompt: dict[str, list[str]] = {}
@@ -201,6 +203,10 @@ def test_nothing_of_the_old_run_changes_and_nothing_is_spent(stored: Stored) -> 
     usage = stored.ledger.usage(result.run_id)
     assert (usage.calls, usage.input_tokens, usage.output_tokens) == (0, 0, 0)
     assert usage.cached == len(stored.keys) * len(DIMENSIONS)
+
+
+def test_the_new_run_keeps_the_split_of_the_prompts(stored: Stored) -> None:
+    assert stored.ledger.stage(stored.derive().run_id, 0, "split", SplitStage) == stored.split
 
 
 def test_the_new_run_is_a_run_of_its_own_with_its_own_settings(stored: Stored) -> None:
