@@ -190,6 +190,7 @@ class Words:
         return "".join(parts)
 
 
+@lru_cache(maxsize=64)
 def lowered(text: str) -> str:
     """`text` in lower case, each character in its place."""
     lower = text.lower()

@@ -7,11 +7,13 @@ from typing import Final
 from rlhf.nodes.evidence.findings import MOST, Finding
 from rlhf.nodes.evidence.readers.dates import DATE, OWNER, owners_acting
 from rlhf.nodes.evidence.readers.text import Sentence, words
-from rlhf.nodes.evidence.readers.timeline import time_faults
+from rlhf.nodes.evidence.readers.timeline import find_moments, time_faults
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 WANTED_STEPS: Final = 3
 WANTED_FIGURES: Final = 3
+DATED_STEP: Final = 5
+"""Words of a sentence with a date, in any language, that say what is done by then."""
 READ_AT_MOST: Final = 50_000  # characters
 
 _ACTIONS: Final = """
@@ -81,6 +83,12 @@ def dates_or_owners_present(evidence: Evidence) -> Grade:
     """Different dates and owners, over the two a plan needs."""
     text = evidence.response[:READ_AT_MOST]
     dates = [evidence.found("date", *match.span(), f"Date: {match[0]}.") for match in DATE.finditer(text)]
+    told = {(each.start, each.end) for each in dates}
+    dates += [
+        evidence.found("date", each.start, each.end, f"Date: {text[each.start : each.end]}.")
+        for each in find_moments(text)
+        if not any(start < each.end and each.start < end for start, end in told)
+    ]
     places = {match.span() for match in OWNER.finditer(text)} | set(
         owners_acting(text, ACTS, _not_people(evidence))
     )
@@ -138,8 +146,12 @@ def _call(evidence: Evidence, start: int, end: int) -> Finding:
 
 def _steps(evidence: Evidence) -> Iterator[Finding]:
     not_people = _not_people(evidence)
+    dated = [moment.start for moment in find_moments(evidence.response[:READ_AT_MOST])]
     for sentence in evidence.sentences[:500]:
         start = _step_start(sentence, not_people)
+        ends = sentence.start + len(sentence.text)
+        if start is None and any(sentence.start <= place < ends for place in dated[:200]):
+            start = 0 if len(words(sentence.text)) >= DATED_STEP else None
         if start is not None:
             text = sentence.text
             yield evidence.found(

@@ -7,6 +7,8 @@ from rlhf.nodes.evidence.readers.text import content_words, ramp
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 OFF_TOPIC: Final = 0.15
+ENOUGH_ASKED: Final = 8
+"""Key words of a prompt that few responses take up none of."""
 COPIED: Final = 0.5
 ECHOED: Final = 0.45
 """Share of a response taken from the prompt, where it holds the prompt's beginning and end as well."""
@@ -62,7 +64,8 @@ def refers_to_prompt(evidence: Evidence) -> Grade:
     found = len(asked & set(content_words(evidence.words)))
     value = ramp(found / min(len(asked), 40), 0.0, 0.5)
     sentence = f"Takes up {found} of {len(asked)} key words of the prompt."
-    if value < OFF_TOPIC and len(evidence.words) >= 8:
+    sure = len(asked) >= ENOUGH_ASKED or found == 0
+    if value < OFF_TOPIC and sure and len(asked) >= 5 and len(evidence.words) >= 8:
         return Grade(value, sentence, [evidence.found("off_topic", 0, len(evidence.response), sentence)])
     return Grade(value, sentence)
 

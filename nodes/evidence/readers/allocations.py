@@ -111,6 +111,12 @@ _UNIT_STATED: Final = re.compile(
 _CONDITION: Final = re.compile(
     r"\W{0,4}(?:if|should|in case|unless|wenn|falls|sollte|si|au cas où|se|caso)(?!\w)", re.IGNORECASE
 )
+_EARLIER: Final = re.compile(
+    r"(?<!\w)(?:you (?:proposed|asked|suggested|had)|last (?:year|spring|autumn|"
+    r"season) \w+ (?:had|got|took|was)|previously|"
+    r"it said|by mistake|originally|im vorjahr|l['’]an dernier|el año pasado|no ano passado)(?!\w)",
+    re.IGNORECASE,
+)
 _LINKED: Final = re.compile(
     r"\s(?:k\s)?(?:goes |go |flows? |)(?:to|for|on|at|into|with|behind|an|für|auf|à|pour|a|para|en|em)\s(?:the\s)?",
     re.IGNORECASE,
@@ -202,7 +208,8 @@ class _Prose:
                 a for a in spent if _is_stated_total(a, document.text, self.reader.low, clause.start, here)
             ]
             self.totals += totals
-            if _CONDITION.match(document.text, clause.start):
+            aside = _EARLIER.search(document.text, clause.start, clause.end)
+            if aside or _CONDITION.match(document.text, clause.start):
                 later.append((clause, here, spent))
                 continue
             self.reader.read_clause(clause, here, [a for a in spent if a not in totals])

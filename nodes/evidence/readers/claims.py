@@ -5,12 +5,14 @@ The claims are those of prompts/words; one that is only talked about, or that th
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from rlhf.nodes.evidence.readers.document import Document
 from rlhf.nodes.evidence.readers.stance import is_made
 from rlhf.prompts.words import load_words, lowered
 
+MOST_READ: Final = 200  # claims; a text with more is bad enough
 _SENTENCE: Final = re.compile(r"(?<=[.!?;\n])\s+")
 
 
@@ -22,7 +24,7 @@ def made_claims(document: Document, section: str, allowed: str, prompt: str) -> 
     asked = lowered(prompt)
     backed = [part for part in _SENTENCE.split(asked) if words.pattern("backings").search(part)]
     reviewed = re.search(r"(?<!\w)(?:review|check|audit|prüf|pruef|relis|revis)", asked) is not None
-    for match in words.pattern(section).finditer(low):
+    for match in islice(words.pattern(section).finditer(low), MOST_READ):
         start, end = match.span()
         while low[end - 1].isspace():
             end -= 1

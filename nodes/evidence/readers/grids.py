@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-MAX_ROWS: Final = 400
+MAX_ROWS: Final = 200
 MAX_COLUMNS: Final = 40
 _RULER: Final = re.compile(r"[|\s]*:?-{2,}:?[\s|:+-]*$")
 _SPACED: Final = re.compile(r"\t+|[ \u00a0]{3,}")
@@ -119,6 +119,8 @@ def _commas(text: str, lines: Sequence[int], number: int, last: int) -> int | No
         or line.rstrip().endswith((".", ":", mark))
         or line.startswith((" ", "-", "*", "#"))
     ):
+        return None
+    if number + 2 >= last or not any(map(str.isdigit, _line(text, lines, number + 1))):
         return None
     header = [part.strip() for part in line.split(mark)]
     if not all(0 < len(part) <= 40 and len(part.split()) <= 4 for part in header) or any(
