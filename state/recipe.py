@@ -52,7 +52,7 @@ def load_recipe(name_or_file: str) -> Settings:
     if path.suffix != ".toml" and not path.exists():
         recipe_text(name_or_file)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not UTF-8 text.") from error
     except OSError as error:

@@ -93,7 +93,7 @@ def _write(path: Path, source: str, report: "CalibrationReport") -> None:
         say(f"No value is proved: {path} was not written.")
         return
     shipped = source in shipped_recipes()
-    text = recipe_text(source) if shipped else Path(source).read_text(encoding="utf-8")
+    text = recipe_text(source) if shipped else Path(source).read_text(encoding="utf-8-sig")
     write_atomic(path, with_values(text, values, source).encode())
     changed = [
         f"{section}.{key} = {value:g}" for section, keys in values.items() for key, value in keys.items()

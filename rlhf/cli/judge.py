@@ -137,12 +137,10 @@ def read_items(
 
 def _rows(file: Path, task_type: str, may_be_empty: bool) -> "Items":
     """The rows of a file, or of stdin: JSON Lines, or CSV where the first line is no JSON."""
-    from rlhf.state.files.prompts import read_responses
-
     if str(file) != _STDIN:
         if may_be_empty and file.is_file() and not file.read_bytes().strip():
             return []
-        return read_responses(file, task_type)
+        return _read(file, task_type)
     import tempfile
 
     data = sys.stdin.buffer.read()
@@ -156,7 +154,18 @@ def _rows(file: Path, task_type: str, may_be_empty: bool) -> "Items":
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / f"stdin{kind}"
         copy.write_bytes(data)
-        return read_responses(copy, task_type)
+        return _read(copy, task_type)
+
+
+def _read(file: Path, task_type: str) -> "Items":
+    """The rows of a file; how what was not plain was read goes to standard error."""
+    from rlhf.state.files.prompts import read_responses
+
+    notes: list[str] = []
+    rows = read_responses(file, task_type, notes)
+    for note in notes:
+        say(f"Note: {note}")
+    return rows
 
 
 async def _judged(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlhf.state.errors import InputError
+from rlhf.state.files.feedback import without_the_result
 from rlhf.state.files.prompts import checked_text, parse_prompt
 from rlhf.state.keys import prompt_key, response_key
 from rlhf.state.records import Feedback, HumanLabel
@@ -77,7 +78,7 @@ def sample_of(given: AnySample, where: str, task_type: str | None) -> Sample:
         )
     if isinstance(given, Mapping) and "dimensions" in given:  # a line of `rlhf judge --json`
         try:
-            return sample_of_feedback(Feedback.model_validate(given))
+            return sample_of_feedback(Feedback.model_validate(without_the_result(given)))
         except ValidationError as error:
             raise InputError(f"{where}: has dimensions but is no feedback.") from error
     prompt = parse_prompt(given, task_type or _default_task_type(), where)

@@ -13,7 +13,7 @@ from typing import NoReturn
 from rlhf.people.sample import Sample, reviewer_name
 from rlhf.state.errors import InputError
 from rlhf.state.files.atomic import write_atomic
-from rlhf.state.files.prompts import decoded
+from rlhf.state.files.encodings import decoded
 from rlhf.state.records import HumanLabel
 
 COLUMNS = (

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from rlhf.state.errors import InputError, first_mistake
+from rlhf.state.files.encodings import decoded
 from rlhf.state.records import Feedback
 
 OF_THE_RESULT: Final = frozenset(
@@ -18,11 +19,10 @@ OF_THE_RESULT: Final = frozenset(
 def read_feedback(path: Path) -> list[Feedback]:
     """Feedback as `rlhf judge --json` prints it, one object per line; InputError names the line that is none."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read as text ({getattr(error, 'strerror', None) or error})."
-        ) from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as text ({error.strerror or error}).") from error
+    lines = decoded(path, data).split("\n")  # PowerShell writes what is printed as UTF-16
     found = []
     for number, line in enumerate(lines, 1):
         if line.strip():

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from rlhf.state.errors import InputError
-from rlhf.state.files.prompts import checked_text, numbered_rows, parse_prompt, refuse
+from rlhf.state.files.prompts import checked_text, parse_prompt
+from rlhf.state.files.tables import numbered_rows, refuse
+from rlhf.state.files.turns import fields
 from rlhf.state.keys import content_key, derived_seed
 from rlhf.state.records import Choice, PromptRow, Record
 
@@ -80,7 +82,7 @@ Labels = list[PairLabel] | list[ScoreLabel]
 
 
 def read_labels(path: Path, default_task_type: str) -> Labels:
-    """The labels of a .jsonl, .csv or .parquet file: pairs or scores, not both.
+    """The labels of a .jsonl, .json, .csv, .tsv or .parquet file: pairs or scores, not both.
 
     Pairs have `prompt, response_a, response_b, label` (a, b or tie) and optionally `votes`, a list of such
     labels. Scores have `prompt, response, score, scale`, the scale as [lowest, highest] or "1-5". Both may have
@@ -91,12 +93,12 @@ def read_labels(path: Path, default_task_type: str) -> Labels:
     scores: list[ScoreLabel] = []
     places: dict[str, str] = {}
     for number, (place, row) in enumerate(numbered_rows(path), 1):
+        row = fields(place, row)
         prompt = parse_prompt(row, default_task_type, place)
-        assert isinstance(row, Mapping), "parse_prompt takes nothing else"
         row_id = prompt.id if row.get("id") is not None else str(number)
         if (first := places.setdefault(row_id, place)) != place:
             refuse(place, f"the id {row_id!r} stands at {first} already")
-        is_pair = any(name in row for name in ("response_a", "response_b", "label"))
+        is_pair = any(row.get(name) not in (None, "") for name in ("response_a", "response_b", "label"))
         if (is_pair and scores) or (not is_pair and pairs):
             refuse(place, "pairs and scores are mixed; give each a file of its own")
         about = {
@@ -141,9 +143,7 @@ def checked_choice(place: str, name: str, value: object) -> Choice:
 
 
 def _pair(place: str, row: Mapping[str, Any], about: Mapping[str, Any]) -> PairLabel:
-    first, second = (
-        checked_text(place, name, row.get(name), may_be_empty=True) for name in ("response_a", "response_b")
-    )
+    first, second = (_response(place, row, name) for name in ("response_a", "response_b"))
     if row.get("label") is None:
         refuse(place, "label is missing; it must be a, b or tie")
     votes = _list(place, "votes", row.get("votes") or [])
@@ -157,12 +157,19 @@ def _pair(place: str, row: Mapping[str, Any], about: Mapping[str, Any]) -> PairL
 
 
 def _score(place: str, row: Mapping[str, Any], about: Mapping[str, Any]) -> ScoreLabel:
-    response = checked_text(place, "response", row.get("response", row.get("output")), may_be_empty=True)
+    response = _response(place, row, "response" if "response" in row else "output")
     low, high = _scale(place, row.get("scale"))
     score = _number(place, "score", row.get("score"))
     if not low <= score <= high:
         refuse(place, f"the score {score:g} is not on the scale from {low:g} to {high:g}")
     return ScoreLabel(response=response, score=score, low=low, high=high, **about)
+
+
+def _response(place: str, row: Mapping[str, Any], name: str) -> str:
+    """A response that stands there, an empty cell and null being an empty one."""
+    if name not in row:
+        refuse(place, f"{'response' if name == 'output' else name} is missing")
+    return checked_text(place, name, row[name] or "", may_be_empty=True)
 
 
 def _scale(place: str, value: object) -> tuple[float, float]:

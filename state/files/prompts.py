@@ -1,14 +1,15 @@
 """Reading prompts, and finished responses to judge, from files and requests; nothing half-right gets in."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from rlhf.prompts.rubric import RubricError, available_packs
 from rlhf.state.errors import InputError
+from rlhf.state.files.context import COLUMNS, read_context
+from rlhf.state.files.tables import Numbered, folded, numbered_rows, parsed_json, refuse
+from rlhf.state.files.turns import Shape, fields, shape_of
 from rlhf.state.keys import prompt_key
 from rlhf.state.records import PromptRow
 
@@ -16,20 +17,19 @@ MAX_CHARACTERS: Final = 100_000
 """Longest prompt, response or context (as JSON) that is taken."""
 
 _MAX_ID: Final = 200
-_KINDS: Final = ".jsonl, .csv, .parquet or .txt"
-
-Numbered = tuple[str, object]
-"""Where a row stands ("FILE, line 3"), and the row."""
+_OWN: Final = frozenset({"prompt", "context", "task_type", "id"})
+_MOST_TOLD: Final = 5
 
 
 def read_prompts(path: Path, default_task_type: str, notes: list[str] | None = None) -> list[PromptRow]:
-    """The prompts of a .jsonl, .csv, .parquet or .txt file (one prompt per line), in their order.
+    """The prompts of a file in their order: .jsonl, .json, .csv, .tsv, .parquet, or .txt (one prompt per line).
 
-    Rows have `prompt` and optionally `context`, `task_type` and `id`; other keys are ignored, a prompt that
-    stands there twice is kept once, and `notes` collects a line about each. Raises InputError naming file
-    and line for anything that cannot be used.
+    Rows have `prompt` (or messages, conversations, instruction, question) and optionally `context`, `task_type`
+    and `id`; columns named like keys of the context become context, other keys are ignored, a prompt that stands
+    there twice is kept once, and `notes` collects a line about each. Raises InputError naming file and line of
+    what cannot be used.
     """
-    return _prompts(numbered_rows(path), default_task_type, str(path), notes)
+    return _prompts(numbered_rows(path, notes), default_task_type, str(path), notes)
 
 
 def parse_rows(rows: Sequence[object], default_task_type: str, where: str) -> list[PromptRow]:
@@ -38,23 +38,39 @@ def parse_rows(rows: Sequence[object], default_task_type: str, where: str) -> li
     return _prompts(numbered, default_task_type, where, None)
 
 
-def read_responses(path: Path, default_task_type: str) -> list[tuple[PromptRow, str]]:
-    """Finished responses to judge: rows as for prompts with `response` (or `output`) beside `prompt`."""
+def read_responses(
+    path: Path, default_task_type: str, notes: list[str] | None = None
+) -> list[tuple[PromptRow, str]]:
+    """Finished responses to judge: rows as for prompts with `response` (or `output`) beside the prompt.
+
+    An empty cell, null and "" are an empty response. A row of a dataset or of labels holds two, told apart by
+    their ids: q1:chosen and q1:rejected, q1:a and q1:b.
+    """
     packs = _task_types()
     found: list[tuple[PromptRow, str]] = []
-    for place, row in numbered_rows(path):
-        values = _object(place, row)
-        prompt = _prompt_row(place, values, str(len(found) + 1), default_task_type, packs)
-        text = values.get("response", values.get("output"))
-        found.append((prompt, checked_text(place, "response", text, may_be_empty=True)))
+    said: dict[str, str] = {}
+
+    def take(number: int, place: str, row: object) -> None:
+        values = fields(place, row)
+        prompt, shape = _prompt_row(place, values, str(number), default_task_type, packs, said)
+        if not shape.responses:
+            refuse(place, "response is missing; name it response or output, or end messages with the answer")
+        for name, text in shape.responses.items():
+            answered = prompt.model_copy(update={"id": f"{prompt.id}:{name}"}) if name else prompt
+            found.append((answered, checked_text(place, name or "response", text, may_be_empty=True)))
+        if shape.note:
+            said.setdefault("turns", shape.note)
+
+    _take_all(numbered_rows(path, notes), take)
     if not found:
         raise InputError(f"{path}: holds no rows.")
+    _note_reading(str(path), said, notes)
     return found
 
 
 def parse_prompt(row: object, default_task_type: str, where: str) -> PromptRow:
     """One row as a prompt; InputError naming `where` if it cannot be used."""
-    return _prompt_row(where, _object(where, row), "1", default_task_type, _task_types())
+    return _prompt_row(where, fields(where, row), "1", default_task_type, _task_types())[0]
 
 
 def checked_text(place: str, name: str, text: object, *, may_be_empty: bool = False) -> str:
@@ -76,31 +92,79 @@ def _prompts(
 ) -> list[PromptRow]:
     packs = _task_types()
     kept: dict[str, PromptRow] = {}
-    ids: dict[str, str] = {}
+    ids: dict[str, tuple[str, str]] = {}
     ignored: set[str] = set()
+    said: dict[str, str] = {}
     repeated = 0
-    for number, (place, row) in enumerate(rows, 1):
-        values = _object(place, row)
-        ignored |= {str(name) for name in values} - {"prompt", "context", "task_type", "id"}
-        prompt = _prompt_row(place, values, str(number), default_task_type, packs)
-        if values.get("id") is not None and (first := ids.setdefault(prompt.id, place)) != place:
-            refuse(place, f"the id {prompt.id!r} stands at {first} already")
+
+    def take(number: int, place: str, row: object) -> None:
+        nonlocal repeated
+        values = fields(place, row)
+        prompt, shape = _prompt_row(place, values, str(number), default_task_type, packs, said)
+        ignored.update(set(values) - shape.used - _OWN - COLUMNS)
+        if shape.note:
+            said.setdefault("turns", shape.note)
+        if shape.used & {"messages", "conversations"} and shape.responses:
+            said.setdefault("answers", "the question alone of turns that end with an answer")
+        if values.get("id") is not None:
+            first, key = ids.setdefault(prompt.id, (place, prompt.key))
+            if key != prompt.key:
+                refuse(place, f"the id {prompt.id!r} stands at {first} already")
         repeated += prompt.key in kept
         kept.setdefault(prompt.key, prompt)
+
+    _take_all(rows, take)
     if not kept:
         raise InputError(f"{where}: holds no prompts.")
     if notes is not None and repeated:
         notes.append(f"{where}: {repeated} rows repeat an earlier prompt and context; each is kept once.")
     if notes is not None and ignored:
-        notes.append(f"{where}: ignored the keys {', '.join(sorted(ignored))}.")
+        names = ", ".join(sorted(name or "(a column without a name)" for name in ignored))
+        notes.append(f"{where}: ignored the keys {names}.")
+    _note_reading(where, said, notes)
     return list(kept.values())
 
 
+def _take_all(rows: Iterable[Numbered], take: Callable[[int, str, object], None]) -> None:
+    """Calls `take` with every row; one InputError in the end tells of all that cannot be used."""
+    problems: list[InputError] = []
+    try:
+        for number, (place, row) in enumerate(rows, 1):
+            try:
+                take(number, place, row)
+            except InputError as error:
+                problems.append(error)
+    except InputError as error:  # the rest of the file cannot be read
+        problems.append(error)
+    if not problems:
+        return
+    first, *others = problems
+    if not others:
+        raise first
+    told = [str(error).rpartition(", line ")[2].removesuffix(".") for error in others[:_MOST_TOLD]]
+    more = f"; and {len(others) - _MOST_TOLD} more" if len(others) > _MOST_TOLD else ""
+    raise InputError(f"{first} Cannot be used either: line {'; line '.join(told)}{more}.") from first
+
+
+def _note_reading(where: str, said: Mapping[str, str], notes: list[str] | None) -> None:
+    """One line that says how what was not plain was read."""
+    if notes is not None and said:
+        notes.append(f"{where}: read {'; '.join(said.values())}.")
+
+
 def _prompt_row(
-    place: str, values: Mapping[str, Any], default_id: str, default_task_type: str, packs: Mapping[str, str]
-) -> PromptRow:
-    text = checked_text(place, "prompt", values.get("prompt"))
-    context = _context(place, values.get("context"))
+    place: str,
+    values: Mapping[str, Any],
+    default_id: str,
+    default_task_type: str,
+    packs: Mapping[str, str],
+    said: dict[str, str] | None = None,
+) -> tuple[PromptRow, Shape]:
+    shape = shape_of(place, values)
+    if shape.prompt is None:
+        refuse(place, "prompt is missing; name it prompt, messages, conversations, instruction or question")
+    text = checked_text(place, "prompt", shape.prompt)
+    context = _context(place, values, said)
     task_type = values.get("task_type")
     if task_type is None:
         task_type = default_task_type
@@ -113,18 +177,29 @@ def _prompt_row(
     if not 0 < len(row_id) <= _MAX_ID:
         refuse(place, f"id must have 1 to {_MAX_ID} characters")
     _check_characters(place, "id", row_id)
-    return PromptRow(
+    row = PromptRow(
         key=prompt_key(text, context, task_type), id=row_id, text=text, context=context, task_type=task_type
     )
+    return row, shape
 
 
-def _context(place: str, value: object) -> dict[str, Any]:
-    if value is None or value == "":
-        return {}
+def _context(place: str, values: Mapping[str, Any], said: dict[str, str] | None) -> dict[str, Any]:
+    """The row's `context` and the columns that are context, as checks read them."""
+    value = values.get("context")
     if isinstance(value, str):  # tables without nested columns hold it as JSON
-        value = _json(place, value, "context")
+        value = parsed_json(place, value, "context")
+    if value is None:
+        value = {}
     if not isinstance(value, dict):
         refuse(place, f"context must be an object, not {_kind(value)}")
+    columns = {name: values[name] for name in sorted(COLUMNS) if values.get(name) not in (None, "")}
+    inner = {folded(str(name)): part for name, part in value.items()}
+    if twice := next((name for name, part in columns.items() if name in inner and inner[name] != part), None):
+        refuse(place, f"{twice} stands beside the prompt and in the context, and they differ; keep one")
+    columns = {name: part for name, part in columns.items() if name not in inner}
+    if said is not None and columns:
+        said.setdefault("columns", f"as context the columns {', '.join(columns)}")
+    value = read_context(place, {**value, **columns}, said)
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -158,12 +233,6 @@ def _check_characters(place: str, name: str, text: str) -> None:
         refuse(place, f"{name} holds half a character (a lone surrogate)")
 
 
-def _object(place: str, row: object) -> Mapping[str, Any]:
-    if not isinstance(row, dict):
-        refuse(place, f"a row must be an object with a prompt, not {_kind(row)}")
-    return row
-
-
 def _task_types() -> dict[str, str]:
     try:
         return available_packs()
@@ -171,108 +240,6 @@ def _task_types() -> dict[str, str]:
         raise InputError(f"{error}.") from error
 
 
-# --- files ------------------------------------------------------------------------------------------
-
-
-def numbered_rows(path: Path) -> Iterator[Numbered]:
-    """The rows of a .jsonl, .csv, .parquet or .txt file with their places; InputError names a damaged line."""
-    readers = {".jsonl": _jsonl, ".csv": _csv, ".txt": _txt}
-    if path.is_dir():
-        raise InputError(f"{path} is a directory; give a file: {_KINDS}.")
-    kind = path.suffix.lower()
-    if kind != ".parquet" and kind not in readers:
-        raise InputError(f"{path}: not a kind of file that can be read; give {_KINDS}.")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not data.strip():
-        raise InputError(f"{path}: the file is empty.")
-    if kind == ".parquet":
-        return _parquet(path)
-    return readers[kind](path, decoded(path, data))
-
-
-def decoded(path: Path, data: bytes) -> str:
-    """The file's UTF-8 text, without a byte order mark; InputError naming the line that is damaged."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8.") from error
-    if (position := text.find("\0")) >= 0:
-        line = text.count("\n", 0, position) + 1
-        raise InputError(f"{path}, line {line}: holds a NUL byte; the file is damaged or not text.")
-    return text
-
-
-def _jsonl(path: Path, text: str) -> Iterator[Numbered]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            place = f"{path}, line {number}"
-            yield place, _json(place, line, "the line")
-
-
-def _txt(path: Path, text: str) -> Iterator[Numbered]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield f"{path}, line {number}", {"prompt": line.strip()}
-
-
-def _csv(path: Path, text: str) -> Iterator[Numbered]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        if "prompt" not in (reader.fieldnames or []):
-            raise InputError(f"{path}, line 1: the header has no column named prompt.")
-        line = reader.line_num + 1
-        for row in reader:
-            place = f"{path}, line {line}"
-            if None in row:
-                refuse(place, "more cells than the header has columns")
-            yield place, {name: value for name, value in row.items() if value or name == "prompt"}
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {line}: not valid CSV ({error}).") from error
-
-
-def _parquet(path: Path) -> Iterator[Numbered]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}).") from error
-    for number, row in enumerate(rows, 1):
-        if isinstance(
-            context := row.get("context"), dict
-        ):  # a column of records fills absent fields with null
-            row["context"] = {name: value for name, value in context.items() if value is not None}
-        yield f"{path}, row {number}", {name: value for name, value in row.items() if value is not None}
-
-
-def _json(place: str, text: str, what: str) -> object:
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        column = error.colno
-        raise InputError(f"{place}: {what} is not valid JSON ({error.msg}, column {column}).") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: {what} is not valid JSON ({error}).") from error
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", bool: "true or false", str: "text", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
-
-
-def refuse(place: str, what: str) -> NoReturn:
-    """InputError about the row at `place`."""
-    raise InputError(f"{place}: {what}.")

@@ -1,11 +1,12 @@
 """Values written into a recipe's text: only they change, comments stay."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from rlhf.state.errors import SettingsError
-from rlhf.state.recipe import parse_recipe, recipe_text, shipped_recipes, with_values
+from rlhf.state.recipe import load_recipe, parse_recipe, recipe_text, shipped_recipes, with_values
 
 VALUES = {"dataset": {"min_margin": 12.5}, "review": {"min_confidence": 0.6123}}
 
@@ -50,3 +51,10 @@ def test_a_recipe_written_in_another_way_is_left_alone(text: str) -> None:
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(SettingsError, match="not valid TOML"):
         with_values("[review", VALUES, "mine")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_recipe_is_read_with_a_byte_order_mark_too(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(recipe_text("local"), encoding=encoding)
+    assert load_recipe(str(path)) == load_recipe("local")

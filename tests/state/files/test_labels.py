@@ -92,12 +92,22 @@ def test_a_bad_pair_is_refused_with_its_line(tmp_path: Path, row: object, compla
         ({"scale": [5, 1]}, "does not rise"),
         ({"scale": [1, 2, 3]}, "scale is unclear"),
         ({"scale": "high"}, "scale must be a list"),
-        ({"response": None}, "response is missing"),
+        ({"response": 3}, "response must be text"),
     ],
 )
 def test_a_bad_score_is_refused_with_its_line(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=f"line 2: .*{complaint}"):
         read_labels(written(tmp_path, SCORE, SCORE | change), "general")
+
+
+def test_a_response_that_is_null_or_an_empty_cell_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("Prompt;Response;Score;Scale\nHow?;;2;1-5\n")
+    [cell] = read_labels(path, "general")
+    [null] = read_labels(written(tmp_path, SCORE | {"response": None}), "general")
+    assert (cell.responses, null.responses) == (("",), ("",))
+    with pytest.raises(InputError, match="line 1: response is missing"):
+        read_labels(written(tmp_path, {"prompt": "p", "score": 1, "scale": [1, 5]}), "general")
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

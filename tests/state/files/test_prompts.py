@@ -83,15 +83,15 @@ BAD_FILES = {
     "blank_prompt.jsonl": (b'{"prompt": "  "}\n', "line 1: prompt is empty"),
     "number.jsonl": (b'{"prompt": 7}\n', "line 1: prompt must be text, not a number"),
     "malformed.jsonl": (b'{"prompt": "a"}\n\n{"prompt": \n', "line 3: the line is not valid JSON"),
-    "list.jsonl": (b'["a"]\n', "line 1: a row must be an object with a prompt, not a list"),
+    "list.jsonl": (b'["a"]\n', "line 1: a row must be an object with a prompt, not text"),
     "nan.jsonl": (b'{"prompt": "a", "context": {"x": NaN}}\n', "line 1: the line is not valid JSON"),
     "huge_number.jsonl": (
         b'{"prompt": "a", "id": ' + b"9" * 5000 + b"}\n",
         "line 1: the line is not valid JSON",
     ),
     "deep.jsonl": (b"[" * 100_000, "line 1: the line is not valid JSON"),
-    "latin.jsonl": ('{"prompt": "a"}\n{"prompt": "caf\u00e9"}\n'.encode("latin-1"), "line 2: not UTF-8"),
-    "utf16.txt": ("prompt".encode("utf-16"), "line 1: not UTF-8"),
+    "broken.jsonl": (b'{"prompt": "a"}\n{"prompt": "caf\xc3\xa9 \xc3("}\n', "line 2: not UTF-8"),
+    "utf16.txt": ("prompt".encode("utf-16") + b"x", "line 1: not UTF-16"),
     "nul.txt": (b"one\ntwo\0\n", "line 2: holds a NUL byte"),
     "escaped_nul.jsonl": (b'{"prompt": "a\\u0000b"}\n', "line 1: prompt holds a NUL byte"),
     "context_nul.jsonl": (
@@ -118,7 +118,10 @@ BAD_FILES = {
     "context.csv": (b'prompt,context\na,"{"\n', "line 2: context is not valid JSON"),
     "header_only.csv": (b"prompt,id\n", "holds no prompts"),
     "not.parquet": (b"PAR1 no", "not a readable Parquet file"),
-    "prompts.xlsx": (b"x", "not a kind of file that can be read; give .jsonl, .csv, .parquet or .txt"),
+    "prompts.xlsx": (
+        b"x",
+        "not a kind of file that can be read; give .jsonl, .json, .csv, .tsv, .parquet or .txt",
+    ),
 }
 
 
