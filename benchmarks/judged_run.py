@@ -4,18 +4,14 @@ from random import Random
 
 import sqlalchemy as sa
 
-from rlhf.nodes.accept import accepted
-from rlhf.nodes.aggregate import aggregate_verdicts
-from rlhf.nodes.judge_version import key_of, template_version
-from rlhf.nodes.panel import evidence_for, pack_for
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.files.prompts import parse_rows
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger import tables as t
 from rlhf.state.ledger.database import Database
-from rlhf.state.records import Feedback, PromptRow, ResponseRow, SampleRow, Usage, Verdict
+from rlhf.state.records import Feedback, ResponseRow, Usage, Verdict
 from rlhf.state.settings import Settings
+from tests.nodes.builders import accepted_feedback, new_run, verdict_on
 from tests.scripted_endpoint import plan
 
 _SENTENCES = (
@@ -47,58 +43,35 @@ def judged_run(settings: Settings, run_id: str, number: int, variations: int) ->
         "benchmark",
     )
     ledger = Ledger(settings.storage.ledger_url)
-    ledger.create_run(run_id, "plans", settings, "benchmark", prompts)
-    ledger.set_run(run_id, round=1)
-    samples, texts, rows = [], {}, []
-    for prompt in prompts:
-        for variation in range(variations):
-            text = plan(prompt.text, variation)
-            key = response_key(prompt.key, text)
-            texts[key] = text
-            samples.append(
-                SampleRow(
-                    prompt_key=prompt.key, policy="policy", round=1, variation=variation, response_key=key
-                )
-            )
-            rows.append(_judged(prompt, key, text, settings))
-    ledger.add_samples(run_id, samples, texts, calls=1)
+    keys = new_run(ledger, prompts, settings, run_id, "benchmark").add_all(
+        (prompt, plan(prompt.text, variation)) for prompt in prompts for variation in range(variations)
+    )
+    responses = ledger.responses(keys)
     ledger.close()
+    rows = [_judged(responses[key], settings) for key in keys]
     _write(settings, run_id, rows)
     return [feedback for _, feedback in rows]
 
 
-def _judged(prompt: PromptRow, key: str, text: str, settings: Settings) -> tuple[list[Verdict], Feedback]:
-    response = ResponseRow(
-        key=key,
-        prompt_key=prompt.key,
-        prompt=prompt.text,
-        context=prompt.context,
-        task_type="budgeting",
-        text=text,
-    )
-    pack, chance = pack_for("budgeting"), Random(key)
+def _judged(response: ResponseRow, settings: Settings) -> tuple[list[Verdict], Feedback]:
+    chance = Random(response.key)
     level = chance.gauss(3.0, 1.0)
     verdicts = {
-        name: Verdict(
-            key=key_of(response, name, settings.judge),
-            response_key=key,
-            dimension=name,
-            status="scored",
-            score=min(100.0, max(0.0, 20 * (level + chance.gauss(0.0, 0.8)))),
+        name: verdict_on(
+            response,
+            name,
+            min(100.0, max(0.0, 20 * (level + chance.gauss(0.0, 0.8)))),
+            settings,
             confidence=chance.uniform(0.4, 1.0),
             method="level",
             strengths=chance.sample(_SENTENCES, 2),
             weaknesses=chance.sample(_SENTENCES, 2),
             rationale=" ".join(chance.sample(_SENTENCES, 3)),
-            model=settings.judge.model,
-            rubric_version=pack.version,
-            template_version=template_version(settings.judge),
             usage=Usage(calls=1, input_tokens=700, output_tokens=120),
         )
         for name in DIMENSIONS
     }
-    feedback = aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, settings)
-    return list(verdicts.values()), accepted(feedback, settings, key)
+    return list(verdicts.values()), accepted_feedback(response, verdicts, settings)
 
 
 def _write(settings: Settings, run_id: str, rows: list[tuple[list[Verdict], Feedback]]) -> None:

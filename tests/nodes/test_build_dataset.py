@@ -14,11 +14,10 @@ from rlhf.nodes.prepare import register_run
 from rlhf.nodes.services import Services
 from rlhf.state.errors import DatasetError
 from rlhf.state.graph_state import PipelineState, RunContext
-from rlhf.state.keys import response_key
-from rlhf.state.records import Review, SampleRow
+from rlhf.state.records import Review
 from rlhf.state.run_report import DatasetStage
 from rlhf.state.scores import points_of_rating
-from tests.nodes.builders import feedback, prompt_rows, settings
+from tests.nodes.builders import LedgerRun, feedback, prompt_rows, settings
 
 RUN = "run-1"
 
@@ -38,20 +37,14 @@ class Judged:
         self.services = Services(settings(**fixed | sections))
         self.ledger = self.services.ledger
         register_run(self.ledger, self.services.settings, RUN, "planner", prompt_rows(4), "rows")
+        self.run = LedgerRun(self.ledger, RUN)
         self.prompt = self.ledger.prompts(RUN, "train")[0]
         self.folder = folder / "data"
 
     def add(self, text: str, score: float | None, **changes: Any) -> str:
         """A response with the judges' score; returns its key."""
-        key = response_key(self.prompt.key, text)
-        number = len(self.ledger.samples(RUN, "policy", 1))
-        sample = SampleRow(
-            prompt_key=self.prompt.key, policy="policy", round=1, variation=number, response_key=key
-        )
-        self.ledger.add_samples(RUN, [sample], {key: text})
         rating = None if score is None else min(5, 1 + int(score // 20))
-        self.ledger.add_feedback(RUN, key, feedback(score, rating=rating, **changes))
-        return key
+        return self.run.add(self.prompt, text, feedback(score, rating=rating, **changes))
 
     def say(self, key: str, decision: str, rating: int | None = None) -> None:
         """A person's word."""

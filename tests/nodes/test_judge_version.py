@@ -13,7 +13,7 @@ from rlhf.state.files.prompts import parse_rows
 from rlhf.state.measures import Calibration, ScoreMap
 from rlhf.state.records import Feedback, ResponseRow, Verdict
 from rlhf.state.settings import JudgeSettings, Settings
-from tests.nodes.builders import PACK, RESPONSE, evidence, no_evidence, settings, verdict, verdicts
+from tests.nodes.builders import PACK, RESPONSE, evidence, new_run, no_evidence, settings, verdict, verdicts
 
 KIND = ScoreMap(x=[0.0, 50.0, 100.0], y=[40.0, 80.0, 100.0])
 LOW = ScoreMap(x=[0.0, 100.0], y=[0.0, 50.0])
@@ -134,7 +134,7 @@ def test_another_rubric_uses_no_map(services: Services) -> None:
 
 def asked_by(services: Services, run_id: str, chosen: Settings) -> None:
     """A run of these settings whose judge has answered, with a key as versions before made it."""
-    services.ledger.create_run(run_id, "plans", chosen, "python", PROMPTS)
+    new_run(services.ledger, PROMPTS, chosen, run_id)
     _, older = keys_of(RESPONSE, "clarity", chosen.judge)
     given = verdict("clarity", 80.0).model_copy(update={"key": older})
     services.ledger.add_verdict(run_id, given, cached=False)

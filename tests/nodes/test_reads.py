@@ -13,10 +13,8 @@ from rlhf.nodes.panel import evidence_for
 from rlhf.nodes.prepare import register_run
 from rlhf.nodes.services import IN_FLIGHT, Services
 from rlhf.prompts.dimensions import DIMENSIONS
-from rlhf.state.keys import response_key
 from rlhf.state.recipe import parse_recipe
-from rlhf.state.records import SampleRow
-from tests.nodes.builders import PACK, RESPONSE, prompt_rows
+from tests.nodes.builders import PACK, RESPONSE, LedgerRun, prompt_rows
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 
 RECIPE = """
@@ -67,9 +65,7 @@ def sampled(services: Services, run_id: str) -> str:
     """A run with one response; its key."""
     register_run(services.ledger, services.settings, run_id, "planner", prompt_rows(2), "rows")
     [prompt] = services.ledger.prompts(run_id, "train")
-    key = response_key(prompt.key, "Call the client on Monday.")
-    place = SampleRow(prompt_key=prompt.key, policy="policy", round=1, variation=0, response_key=key)
-    services.ledger.add_samples(run_id, [place], {key: "Call the client on Monday."})
+    key = LedgerRun(services.ledger, run_id).add(prompt, "Call the client on Monday.")
     calibration_for(services, run_id, "general", services.run(run_id).settings)  # a run settles it once
     return key
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from rlhf.nodes.accept import accepted
 from rlhf.nodes.report import audit_stage, full_report
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger.audits import Audited
-from rlhf.state.records import DimensionFeedback, Review, SampleRow
+from rlhf.state.records import DimensionFeedback, Review
 from rlhf.training.statistics.prediction_powered import MIN_LABELS
-from tests.nodes.builders import feedback, prompt_rows, response_id, settings
+from tests.nodes.builders import audited_run, feedback, new_run, prompt_rows, response_id, settings
 
 UNCERTAIN = settings(review={"mode": "uncertain", "audit_fraction": 0.1})
 EVERYTHING = settings(review={"mode": "all"})
@@ -144,21 +143,8 @@ def test_nothing_the_judges_say_puts_a_response_into_the_sample_or_takes_it_out(
 
 def test_the_report_of_a_run_carries_the_audit(tmp_path: Path) -> None:
     rules = settings(review={"mode": "uncertain", "audit_fraction": 0.5})
-    prompts = prompt_rows(80)
-    keys = {prompt.key: response_key(prompt.key, "a plan") for prompt in prompts}
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    ledger.create_run("one", "plans", rules, "file", prompts)
-    ledger.set_run("one", round=1)
-    samples = [
-        SampleRow(prompt_key=key, policy="policy", round=1, variation=0, response_key=response)
-        for key, response in keys.items()
-    ]
-    ledger.add_samples("one", samples, dict.fromkeys(keys.values(), "a plan"))
-    drawn = []
-    for number, key in enumerate(keys.values()):
-        entry = accepted(feedback(20.0 + number), rules, key)
-        ledger.add_feedback("one", key, entry)
-        drawn += [key] if entry.in_audit else []
+    drawn = audited_run(ledger, rules, [20.0 + number for number in range(80)])
     before = full_report(ledger, "one").stages.audit
     assert (before.num_responses, before.num_drawn, before.mean_score) == (80, len(drawn), None)
     assert before.note.startswith(f"{MIN_LABELS} more audit answers are needed")
@@ -173,12 +159,9 @@ def test_the_report_of_a_run_carries_the_audit(tmp_path: Path) -> None:
 def test_a_round_that_an_older_version_judged_has_its_audit(tmp_path: Path) -> None:
     rules = settings(review={"mode": "uncertain", "audit_fraction": 0.5})
     [prompt] = prompt_rows(1)
-    key = response_key(prompt.key, "a plan")
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    ledger.create_run("one", "plans", rules, "file", [prompt])
-    made = SampleRow(prompt_key=prompt.key, policy="policy", round=1, variation=0, response_key=key)
-    ledger.add_samples("one", [made], {key: "a plan"})
-    ledger.add_feedback("one", key, feedback(50.0, review_reasons=["random audit sample"], in_audit=False))
+    older = feedback(50.0, review_reasons=["random audit sample"], in_audit=False)
+    new_run(ledger, [prompt], rules).add(prompt, "a plan", older)
     assert not ledger.audited("one", 1)[0].in_audit, "the field decides"
     with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
         connection.execute("UPDATE feedback SET body = json_remove(body, '$.in_audit')")

@@ -10,10 +10,8 @@ from rlhf.nodes.answers import read_review
 from rlhf.nodes.approvals import Decision
 from rlhf.nodes.prepare import register_run
 from rlhf.nodes.review import pending_reviews, request_of, reviews_of
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
-from rlhf.state.records import SampleRow
-from tests.nodes.builders import feedback, prompt_rows, settings
+from tests.nodes.builders import LedgerRun, feedback, prompt_rows, settings
 
 PAGE = ["aaa", "bbb", "ccc"]
 
@@ -119,14 +117,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def test_what_waits_is_what_needs_review_in_this_round_and_has_no_answer(ledger: Ledger) -> None:
     register_run(ledger, settings(), "run-1", "planner", prompt_rows(5), "rows")
     prompts = ledger.prompts("run-1", "train")
-    ids = []
-    for number, prompt in enumerate(prompts):
-        text = f"Answer {number}"
-        key = response_key(prompt.key, text)
-        sample = SampleRow(prompt_key=prompt.key, policy="policy", round=1, variation=0, response_key=key)
-        ledger.add_samples("run-1", [sample], {key: text})
-        ledger.add_feedback("run-1", key, feedback(60.0, needs_review=number != 0))
-        ids.append(key)
+    run = LedgerRun(ledger, "run-1")
+    ids = [
+        run.add(prompt, f"Answer {number}", feedback(60.0, needs_review=number != 0))
+        for number, prompt in enumerate(prompts)
+    ]
     assert list(pending_reviews(ledger, "run-1", 1)) == ids[1:]
     assert pending_reviews(ledger, "run-1", 2) == {}
 

@@ -8,11 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rlhf.cli import app
-from rlhf.nodes.accept import accepted
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
-from rlhf.state.records import Review, SampleRow
-from tests.nodes.builders import feedback, prompt_rows, settings
+from rlhf.state.records import Review
+from tests.nodes.builders import audited_run, settings
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -25,23 +23,9 @@ def shown(*options: str) -> str:
 
 def judged(review: dict[str, Any]) -> list[str]:
     """A run of a hundred judged responses in the ledger; returns the keys that were drawn."""
-    rules = settings(review=review)
-    prompts = prompt_rows(100)
-    keys = {prompt.key: response_key(prompt.key, "a plan") for prompt in prompts}
     Path(".rlhf").mkdir()
     ledger = Ledger("sqlite:///.rlhf/ledger.sqlite")
-    ledger.create_run("one", "plans", rules, "api", prompts)
-    ledger.set_run("one", round=1)
-    samples = [
-        SampleRow(prompt_key=key, policy="policy", round=1, variation=0, response_key=response)
-        for key, response in keys.items()
-    ]
-    ledger.add_samples("one", samples, dict.fromkeys(keys.values(), "a plan"))
-    drawn = []
-    for number, key in enumerate(keys.values()):
-        entry = accepted(feedback(30.0 + number / 2), rules, key)
-        ledger.add_feedback("one", key, entry)
-        drawn += [key] if entry.in_audit else []
+    drawn = audited_run(ledger, settings(review=review), [30.0 + number / 2 for number in range(100)])
     ledger.close()
     return drawn
 

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rlhf.cli import app
-from rlhf.state.files.prompts import parse_rows
 from rlhf.state.ledger import Ledger
 from rlhf.state.recipe import load_recipe
 from rlhf.state.run_report import DatasetStage, DeploymentStage, EvaluationStage
+from tests.nodes.builders import new_run, prompt_rows
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,7 @@ def rlhf(*arguments: str, answers: str | None = None) -> Result:
 
 
 def start(ledger: Ledger, run_id: str = "run-1", source: str = "prompts.jsonl") -> None:
-    rows = parse_rows([{"prompt": "A"}], "general", "rows")
-    ledger.create_run(run_id, "budgeting", load_recipe("local"), source, rows)
+    new_run(ledger, prompt_rows(1), load_recipe("local"), run_id, source)
 
 
 def test_help_names_every_command() -> None:

@@ -17,19 +17,18 @@ from typer.testing import CliRunner
 from rlhf.cli import app
 from rlhf.state.backup import back_up, restore
 from rlhf.state.errors import InputError, LedgerError
-from rlhf.state.files.prompts import parse_rows
 from rlhf.state.ledger import Ledger
 from rlhf.state.locks import file_lock
 from rlhf.state.recipe import load_recipe
 from rlhf.state.settings import StorageSettings
+from tests.nodes.builders import new_run, prompt_rows
 
 STORAGE = StorageSettings()
 
 
 def add_run(name: str) -> None:
     ledger = Ledger(STORAGE.ledger_url)
-    rows = parse_rows([{"prompt": "A"}, {"prompt": "B"}], "general", "rows")
-    ledger.create_run(name, "a", load_recipe("local"), "x", rows)
+    new_run(ledger, prompt_rows(2), load_recipe("local"), name)
     ledger.close()
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from rlhf.state.errors import InputError
-from rlhf.state.files.prompts import parse_rows
 from rlhf.state.ledger import Ledger
 from rlhf.state.recipe import load_recipe
 from rlhf.state.run_index import is_noted, known_ledgers, ledger_of_run, ledger_url_of, note_run
+from tests.nodes.builders import new_run, prompt_rows
 
 USUAL = "sqlite:///.rlhf/ledger.sqlite"
 OWN = "sqlite:///my place/ledger.sqlite"
@@ -24,8 +24,7 @@ def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Register:
 
     def registered(run_id: str, url: str) -> None:
         ledger = Ledger(url)
-        rows = parse_rows([{"prompt": "A"}], "general", "rows")
-        ledger.create_run(run_id, "a", load_recipe("local"), "x", rows)
+        new_run(ledger, prompt_rows(1), load_recipe("local"), run_id)
         ledger.close()
         note_run(run_id, url)
 
@@ -45,7 +44,7 @@ def test_a_run_in_a_ledger_of_its_own_is_found(register: Register) -> None:
     assert ledger_url_of("here") == USUAL
     assert ledger_url_of("there") == OWN
     with ledger_of_run("there") as ledger:
-        assert ledger.run("there").adapter_name == "a"
+        assert ledger.run("there").adapter_name == "plans"
     assert known_ledgers() == [USUAL, OWN]
 
 

@@ -15,18 +15,17 @@ from hypothesis import strategies as st
 from rlhf.nodes.accept import accepted
 from rlhf.nodes.aggregate import aggregate_verdicts
 from rlhf.nodes.build_dataset import RoundFeedback, pairs_of, written
-from rlhf.nodes.judge_version import key_of, template_version
+from rlhf.nodes.judge_version import key_of
 from rlhf.nodes.panel import evidence_for, pack_for
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.runs.reweigh import Reweighed, derive
 from rlhf.state.errors import InputError, SettingsError
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.ledger import tables as t
-from rlhf.state.records import FailureKind, Feedback, ResponseRow, Review, SampleRow, Usage, Verdict
+from rlhf.state.records import Feedback, ResponseRow, Review, Usage
 from rlhf.state.run_report import SplitStage
 from rlhf.state.settings import Settings
-from tests.nodes.builders import prompt_rows, settings
+from tests.nodes.builders import accepted_feedback, new_run, prompt_rows, settings, verdict_on
 
 RUN = "base"
 CLARITY_ALONE = dict.fromkeys(DIMENSIONS, 0.0) | {"clarity": 1.0}
@@ -51,23 +50,17 @@ class Stored:
         chance = Random(seed)
         prompts = prompt_rows(6)
         self.split = SplitStage(num_prompts=9, num_train=6, num_left_out=3)
-        self.ledger.create_run(RUN, "plans", self.settings, "file", prompts, self.split)
-        self.ledger.set_run(RUN, round=1, status="finished")
-        self.keys: list[str] = []
-        by_prompt: dict[str, list[str]] = {}
-        texts = {}
-        for prompt in prompts:
-            for variation in range(4):
-                text = f"Step {variation}: call {chance.choice(['Ana', 'Ben'])} about {chance.random():.6f}."
-                key = response_key(prompt.key, text)
-                texts[key] = text
-                by_prompt.setdefault(prompt.key, []).append(key)
-                row = SampleRow(
-                    prompt_key=prompt.key, policy="policy", round=1, variation=variation, response_key=key
-                )
-                self.ledger.add_samples(RUN, [row], {key: text}, calls=1)
-        self.responses = self.ledger.responses(texts)
-        self.keys = list(texts)
+        run = new_run(self.ledger, prompts, self.settings, RUN, split=self.split)
+        self.ledger.set_run(RUN, status="finished")
+        by_prompt = {
+            prompt.key: run.add_all(
+                (prompt, f"Step {step}: call {chance.choice(['Ana', 'Ben'])} about {chance.random():.6f}.")
+                for step in range(4)
+            )
+            for prompt in prompts
+        }
+        self.keys = [key for keys in by_prompt.values() for key in keys]
+        self.responses = self.ledger.responses(self.keys)
         self.feedback = {key: self._judge(self.responses[key], chance) for key in self.keys}
         self.run = self.ledger.run(RUN)
         judged = RoundFeedback(by_prompt, self.responses, self.feedback, {})
@@ -76,29 +69,21 @@ class Stored:
         self.dataset = written(self.run, 1, judged, pairs, dropped) if pairs else None
 
     def _judge(self, response: ResponseRow, chance: Random) -> Feedback:
-        pack = pack_for(response.task_type)
         verdicts = {}
         for name in DIMENSIONS:
             failed = chance.random() < 0.05
-            verdicts[name] = Verdict(
-                key=key_of(response, name, self.settings.judge),
-                response_key=response.key,
-                dimension=name,
-                status="failed" if failed else "scored",
-                score=None if failed else chance.uniform(0, 100),
+            verdicts[name] = verdict_on(
+                response,
+                name,
+                None if failed else chance.uniform(0, 100),
+                self.settings,
                 confidence=None if failed else chance.random(),
-                failure=FailureKind.TIMEOUT if failed else None,
-                error="timed out" if failed else None,
                 rationale="" if failed else f"because {chance.random()}",
                 strengths=[] if failed else ["short"],
-                model=self.settings.judge.model,
-                rubric_version=pack.version,
-                template_version=template_version(self.settings.judge),
                 usage=Usage(calls=1, input_tokens=10, output_tokens=5),
             )
             self.ledger.add_verdict(RUN, verdicts[name], cached=False)
-        entry = aggregate_verdicts(response, verdicts, evidence_for(pack, response), pack, self.settings)
-        result = accepted(entry, self.settings, response.key)
+        result = accepted_feedback(response, verdicts, self.settings)
         self.ledger.add_feedback(RUN, response.key, result)
         return result
 
@@ -285,7 +270,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing_behind(stored: Stored) -> 
         stored.derive(acceptance={"weights": dict.fromkeys(DIMENSIONS, 0.3)})
     with pytest.raises(InputError, match="no run"):
         derive(stored.ledger, "nobody", {})
-    stored.ledger.create_run("empty", "plans", stored.settings, "file", prompt_rows(2))
+    new_run(stored.ledger, prompt_rows(2), stored.settings, "empty")
     with pytest.raises(InputError, match="no judged responses"):
         derive(stored.ledger, "empty", {})
     assert [run.run_id for run in stored.ledger.runs() if "-w" in run.run_id] == []

@@ -19,6 +19,7 @@ from rlhf.state.files.prompts import parse_rows
 from rlhf.state.ledger import Ledger
 from rlhf.state.recipe import load_recipe
 from tests.chaos import questions
+from tests.nodes.builders import new_run
 from tests.scripted_endpoint import (
     Reply,
     Request,
@@ -181,7 +182,7 @@ def test_an_endpoint_that_is_down_stops_the_run_with_a_reason_and_a_mended_one_f
 def test_a_run_at_a_server_is_left_to_the_server(recipe: Path) -> None:
     services = Services(load_recipe(str(recipe)))
     rows = parse_rows([{"prompt": "Split $3."}], "budgeting", "rows")
-    services.ledger.create_run("one", "plans", services.settings, "api", rows)
+    new_run(services.ledger, rows, services.settings, source="api")
     with pytest.raises(InputError, match="Run one is running at a server"):
         asyncio.run(retry_run(services, "one", lambda progress: None))
     services.close()

@@ -17,6 +17,7 @@ from rlhf.state.recipe import load_recipe
 from rlhf.state.run_report import CanaryStage
 from rlhf.trust.canaries import check_judge
 from tests.believing_judge import believing_script
+from tests.nodes.builders import new_run
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call, refusal
 
 BEYOND = {canary.id for canary in canary_set().canaries if canary.unknowable is not None}
@@ -94,7 +95,7 @@ def test_a_failed_judgement_is_not_scored_and_too_many_are_a_failure(endpoint: S
 async def checked(services: Services, run_id: str) -> tuple[CanaryStage, list[str]]:
     """What `evaluate` does for a run's judge, without anything trained."""
     rows = parse_rows([{"prompt": "Split $900 between Amazon and CVS."}], "budgeting", "test")
-    services.ledger.create_run(run_id, "plans", services.settings, "test", rows)
+    new_run(services.ledger, rows, services.settings, run_id)
     panel = build_panel(services)
 
     async def one(key: str) -> None:

@@ -13,10 +13,9 @@ from rlhf.nodes.quality import DEFAULT_THRESHOLDS, keep_round, measure
 from rlhf.nodes.report import feedback_stage, generation_stage
 from rlhf.nodes.review import pending_reviews
 from rlhf.prompts.dimensions import DIMENSIONS
-from rlhf.state.keys import response_key
 from rlhf.state.ledger import Ledger
-from rlhf.state.records import DimensionFeedback, Feedback, Review, SampleRow
-from tests.nodes.builders import feedback, prompt_rows, settings
+from rlhf.state.records import DimensionFeedback, Feedback, Review
+from tests.nodes.builders import LedgerRun, feedback, prompt_rows, settings
 
 VARIATIONS = 3
 
@@ -33,21 +32,16 @@ def judged_round(ledger: Ledger, prompts: int, seed: int = 7) -> list[str]:
     chance = random.Random(seed)
     register_run(ledger, settings(), "one", "planner", prompt_rows(prompts), "rows")
     ledger.set_run("one", round=1)
+    run = LedgerRun(ledger)
     keys: list[str] = []
     for prompt in ledger.prompts("one", "train"):
-        for variation in range(VARIATIONS):
+        for _ in range(VARIATIONS):
             text = f"Answer {chance.randrange(4)}"
-            key = None if chance.random() < 0.1 else response_key(prompt.key, text)
-            place = SampleRow(
-                prompt_key=prompt.key,
-                policy="policy",
-                round=1,
-                variation=variation,
-                response_key=key,
-                error=None if key else "timed out",
-            )
-            ledger.add_samples("one", [place], {key: text} if key else {})
-            if key and key not in keys and chance.random() < 0.9:
+            if chance.random() < 0.1:
+                run.fail(prompt)
+                continue
+            key = run.add(prompt, text)
+            if key not in keys and chance.random() < 0.9:
                 ledger.add_feedback("one", key, judged(chance))
                 keys.append(key)
     answered = [Review(response_key=key, decision="approve") for key in keys if chance.random() < 0.2]
