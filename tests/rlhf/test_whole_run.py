@@ -50,6 +50,7 @@ def test_a_run_waits_for_people_and_ends_with_a_deployed_adapter(
 ) -> None:
     result = run(prompts, recipe)
     assert result.exit_code == 3, result.output
+    assert "Note: vllm/scripted answers and judges: a judge may favour its own writing." in result.stderr
     asked = endpoint.count()
     waiting = report()["stages"]["feedback"]["num_review"]
     assert waiting >= 3
