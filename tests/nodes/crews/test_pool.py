@@ -399,8 +399,8 @@ def test_one_pool_serves_many_event_loops(pool: CrewPool, ask: Ask) -> None:
 
 
 async def test_closing_ends_the_workers_and_nothing_blocks_the_callers_loop(tmp_path: Path, ask: Ask) -> None:
+    pool = CrewPool(1, tmp_path, HASTE)  # opened in a thread where a loop serves
     with blockbuster_ctx():
-        pool = CrewPool(1, tmp_path, HASTE)
         assert (await pool.judge(ask())).status == "scored"
     processes = [psutil.Process(pid) for pid in pool.worker_pids()]
     assert processes
