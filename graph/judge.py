@@ -35,10 +35,25 @@ def build_panel(services: Services) -> CompiledStateGraph[JudgeState, RunContext
 
     It has no checkpointer of its own: every finished verdict is in the ledger.
     """
+    return _panel(services).compile(checkpointer=False, name="judge")
+
+
+def judging(services: Services) -> Action:
+    """The pipeline's node: the panel, which drawings of the pipeline show with its judges."""
+    panel = build_panel(services)
+    drawn = _panel(services).compile(name="judge")
+
+    async def judge(state: Any) -> Any:
+        # LangGraph draws a graph that a node mentions, but none that keeps no checkpoints.
+        return await (panel or drawn).ainvoke(state)
+
+    return judge
+
+
+def _panel(services: Services) -> StateGraph[JudgeState, RunContext, JudgeTask, JudgedResponse]:
     graph = StateGraph(JudgeState, RunContext, input_schema=JudgeTask, output_schema=JudgedResponse)
-    return _wired(graph, partial(of_judge, services=services, in_run=True)).compile(
-        checkpointer=False, name="judge"
-    )
+    _wired(graph, partial(of_judge, services=services, in_run=True))
+    return graph
 
 
 def _wired(

@@ -4,7 +4,7 @@ from functools import partial
 
 from langgraph.graph import END, START, StateGraph
 
-from rlhf.graph.judge import build_panel
+from rlhf.graph.judge import build_panel, judging
 from rlhf.graph.status import Action, of_run
 from rlhf.nodes.approve_deployment import approve_deployment
 from rlhf.nodes.approve_training import approve_training
@@ -50,7 +50,7 @@ def build_pipeline(
     }
     for name, action in actions.items():
         graph.add_node(name, of_run(action, services), destinations=ways.get(name))
-    graph.add_node("judge", panel)
+    graph.add_node("judge", judging(services))
     graph.add_edge(START, "prepare")
     graph.add_edge("prepare", "generate")
     graph.add_edge("judge", "collect")

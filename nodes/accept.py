@@ -10,7 +10,7 @@ from rlhf.nodes.services import Services
 from rlhf.nodes.tracing.context import current
 from rlhf.nodes.tracing.scores import score
 from rlhf.nodes.tracing.spans import annotate, graph_run
-from rlhf.state.graph_state import JudgeState, RunContext
+from rlhf.state.graph_state import Judged, JudgeState, RunContext
 from rlhf.state.keys import derived_seed
 from rlhf.state.ledger.traces import Trace
 from rlhf.state.records import AUDIT, Feedback
@@ -30,8 +30,20 @@ async def accept(state: JudgeState, runtime: Runtime[RunContext], *, services: S
         score(feedback, settings.judge.model, version)
     if run_id:
         await in_thread(lambda: services.ledger.add_feedback(run_id, state["response_id"], feedback))
-        return {"judged": 1}
+        return {"judged": 1, "last_judged": told_of(state["response_id"], feedback)}
     return {"feedback": {}, **feedback.model_dump(mode="json")}
+
+
+def told_of(response_id: str, feedback: Feedback) -> Judged:
+    """What clients may see of a response while people are still to be asked about it."""
+    blind = feedback.in_audit
+    return {
+        "response_id": response_id,
+        "overall_score": None if blind else feedback.overall_score,
+        "rating": None if blind else feedback.rating,
+        "is_acceptable": None if blind else feedback.is_acceptable,
+        "needs_review": feedback.needs_review,
+    }
 
 
 async def _keep_trace(services: Services, run_id: str | None, response_id: str) -> None:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels import EphemeralValue
-from pydantic import BaseModel, ConfigDict, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
 
 # Pydantic, which derives the JSON schemas Studio shows, needs this TypedDict before Python 3.12.
 from typing_extensions import TypedDict
@@ -26,29 +26,50 @@ class RunContext(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=describe_fields)
 
-    task_type: str | None = None
+    task_type: str | None = Field(default=None, examples=["budgeting"])
     """Rubric pack to judge by, such as budgeting."""
-    weights: dict[str, float] | None = None
+    weights: dict[str, float] | None = Field(
+        default=None,
+        examples=[
+            {
+                "accuracy": 0.3,
+                "brand_alignment": 0.2,
+                "compliance": 0.2,
+                "clarity": 0.15,
+                "actionability": 0.15,
+            }
+        ],
+    )
     """Weight per dimension; all five, summing to 1."""
-    min_score_acceptable: float | None = None
+    min_score_acceptable: float | None = Field(
+        default=None, examples=[70], json_schema_extra={"minimum": 0, "maximum": 100}
+    )
     """Acceptance threshold, 0–100."""
-    min_rating_chosen: int | None = None
+    min_rating_chosen: int | None = Field(
+        default=None, examples=[4], json_schema_extra={"minimum": 1, "maximum": 5}
+    )
     """Lowest rating (1–5) of a chosen response."""
-    max_rating_rejected: int | None = None
+    max_rating_rejected: int | None = Field(
+        default=None, examples=[2], json_schema_extra={"minimum": 1, "maximum": 5}
+    )
     """Highest rating (1–5) of a rejected response."""
-    selection: Literal["threshold", "margin"] | None = None
+    selection: Literal["threshold", "margin"] | None = Field(default=None, examples=["margin"])
     """How pairs are selected."""
-    min_margin: float | None = None
+    min_margin: float | None = Field(
+        default=None, examples=[10], json_schema_extra={"minimum": 0, "maximum": 100}
+    )
     """Points between chosen and rejected (margin selection)."""
-    review: ReviewMode | None = None
+    review: ReviewMode | None = Field(default=None, examples=["uncertain"])
     """Which responses a person sees: uncertain, all or off."""
-    audit_fraction: float | None = None
+    audit_fraction: float | None = Field(
+        default=None, examples=[0.1], json_schema_extra={"minimum": 0, "maximum": 1}
+    )
     """Random share of responses a person sees, 0–1."""
-    rounds: int | None = None
+    rounds: int | None = Field(default=None, examples=[1], json_schema_extra={"minimum": 1})
     """Rounds of generate, judge, train."""
-    training_gate: GateMode | None = None
+    training_gate: GateMode | None = Field(default=None, examples=["ask"])
     """ask: a person approves training; auto: nobody."""
-    deployment_gate: GateMode | None = None
+    deployment_gate: GateMode | None = Field(default=None, examples=["ask"])
     """ask: a person approves deployment; auto: nobody."""
 
     def applied_to(self, settings: Settings) -> Settings:
@@ -94,13 +115,13 @@ def either(left: str, right: str) -> str:
 class JudgeInput(TypedDict):
     """One response to be judged."""
 
-    prompt: str
+    prompt: Annotated[str, Field(examples=["Split $100 between Amazon and CVS."])]
     """What was asked."""
-    response: str
+    response: Annotated[str, Field(examples=["Amazon: $60. CVS: $40."])]
     """What was answered."""
-    context: NotRequired[dict[str, Any]]
+    context: NotRequired[Annotated[dict[str, Any], Field(default={}, examples=[{"budget": 100}])]]
     """Facts the answer must respect: brand, retailers, budget, caps, banned and required terms."""
-    task_type: NotRequired[str]
+    task_type: NotRequired[Annotated[str, Field(examples=["budgeting"])]]
     """Rubric pack; the context's or the recipe's if left out."""
 
 
@@ -115,11 +136,29 @@ class JudgeTask(TypedDict):
 
 
 @_described
+class Judged(TypedDict):
+    """A judged response as streams of updates show it. Of the audit's sample nothing is said but that it is judged."""
+
+    response_id: str
+    """Key of the response in the ledger."""
+    overall_score: float | None
+    """Points of 100; None if no dimension was scored."""
+    rating: int | None
+    """1–5 stars."""
+    is_acceptable: bool | None
+    """Whether the score reaches the acceptance threshold without a veto."""
+    needs_review: bool
+    """Whether a person should see it."""
+
+
+@_described
 class JudgedResponse(TypedDict):
     """What the pipeline's judge hands back: the feedback itself is in the ledger."""
 
     judged: int
     """1: one response more is judged; the pipeline sums it up."""
+    last_judged: Judged
+    """Which, and what became of it."""
 
 
 @_described
@@ -186,15 +225,39 @@ class JudgeState(JudgeOutput, total=False):
     """The aggregated feedback on its way from `aggregate` to `accept`."""
     judged: int
     """1 once the feedback is in the ledger; the pipeline sums it up."""
+    last_judged: Judged
+    """What became of the response, for streams of updates."""
+
+
+@_described
+class Row(TypedDict):
+    """A prompt, as a row of a prompts file."""
+
+    prompt: str
+    """What the model is asked."""
+    context: NotRequired[dict[str, Any]]
+    """Facts the answer must respect: brand, retailers, budget, caps, banned and required terms."""
+    task_type: NotRequired[str]
+    """Rubric pack; the context's or the recipe's if left out."""
+    id: NotRequired[str]
+    """Your own name for it, once per run."""
+
+
+_ROW: Row = {
+    "prompt": "Split a $2M budget between Amazon and Walmart and explain.",
+    "context": {"budget": 2_000_000, "retailers": ["Amazon", "Walmart"]},
+    "task_type": "budgeting",
+    "id": "q1",
+}
 
 
 @_described
 class PipelineInput(TypedDict):
     """The prompts of a run, as rows of a prompts file, and the name of the adapter to train."""
 
-    prompts: NotRequired[list[dict[str, Any]]]
+    prompts: NotRequired[Annotated[list[Row], Field(default=[_ROW], examples=[[_ROW]])]]
     """Rows with `prompt`, optional `context`, `task_type`, `id`; left out for a registered run."""
-    adapter_name: NotRequired[str]
+    adapter_name: NotRequired[Annotated[str, Field(default="adapter", examples=["budgeting"])]]
     """Name the adapter is deployed under."""
 
 
@@ -232,6 +295,8 @@ class PipelineState(TypedDict, total=False):
     """Training prompts of this round that have been sent to generation."""
     judged: Annotated[int, operator.add]
     """Responses judged so far, over all rounds."""
+    last_judged: Annotated[Judged, EphemeralValue(Judged, guard=False)]
+    """A response that was judged in this step, for streams of updates; gone with the step."""
     tally: Tally
     """What `collect` has counted of the current round."""
     training: Literal["approved", "rejected"]
@@ -276,3 +341,5 @@ class PipelineOutput(TypedDict, total=False):
     """Results per stage of the newest round (rlhf.state.run_report.Stages)."""
     usage: dict[str, int]
     """Calls and tokens spent (rlhf.state.records.Usage)."""
+    last_judged: NotRequired[Judged]
+    """In streams of updates: a response that was just judged. A finished run has none."""

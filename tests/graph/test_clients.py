@@ -3,13 +3,15 @@
 The requests are those of Agent Inbox (f38301b), agent-chat-ui (fdc87e6) and Studio.
 """
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.graph.conftest import MakePlace
 from tests.graph.workplace import Server
 
 pytestmark = pytest.mark.timeout(600)
@@ -108,6 +110,30 @@ def test_all_stream_modes_at_once(client: Client) -> None:
         stream.splitlines()
     )
     assert client.asked()["action_requests"][0]["name"] == "approve_training"
+
+
+def test_updates_say_what_became_of_each_response_but_of_the_audits_sample(client: Client) -> None:
+    stream = client.start(
+        "stream", stream_mode=["updates"], context={"review": "uncertain", "audit_fraction": 0.5}
+    )
+    lines = [
+        json.loads(line.removeprefix("data: ")) for line in stream.text.splitlines() if line[:6] == "data: "
+    ]
+    told = [line["judge"]["last_judged"] for line in lines if "judge" in line]
+    kept = {
+        row["response_key"]: row["body"]
+        for row in client.place.table("feedback")
+        if row["run_id"] == client.id
+    }
+    assert {entry["response_id"] for entry in told} == set(kept)
+    assert {kept[entry["response_id"]]["in_audit"] for entry in told} == {True, False}
+    for entry in told:
+        feedback = kept[entry["response_id"]]
+        blind = feedback["in_audit"]
+        assert entry["overall_score"] == (None if blind else feedback["overall_score"])
+        assert entry["is_acceptable"] == (None if blind else feedback["is_acceptable"])
+    # Who joins late finds in the state what there is.
+    assert client.state["values"]["judged"] == len(kept)
 
 
 def test_an_inbox_shows_what_a_person_needs_and_takes_each_of_its_answers(client: Client) -> None:
@@ -251,3 +277,28 @@ def test_input_of_another_kind_is_one_plain_line(
     answer = client.run("wait", input={"prompts": client.place.rows(4), **given}).json()
     assert answer["__error__"]["error"] == "InputError"
     assert complaint in answer["__error__"]["message"]
+
+
+def test_the_judges_of_the_pipeline_are_drawn(server: Server) -> None:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+        found = http.post("/assistants/search", json={"graph_id": "pipeline"}).json()[0]["assistant_id"]
+        drawn = http.get(f"/assistants/{found}/graph", params={"xray": True}).json()
+        assert {"judge:judge_accuracy", "judge:aggregate"} <= {node["id"] for node in drawn["nodes"]}
+        assert list(http.get(f"/assistants/{found}/subgraphs", params={"recurse": True}).json()) == ["judge"]
+
+
+def test_a_page_may_hold_one_response_and_no_text(make_place: MakePlace) -> None:
+    place = make_place("paged").prepare(
+        4, review__page=1, review__texts_in_interrupts=False, review__mode="all"
+    )
+    with place.server() as server:
+        client = Client(server)
+        with closing(client.http):
+            client.start()
+            [first] = client.asked()["action_requests"]
+            key = first["args"]["response_id"]
+            [second] = client.answered([{"type": "response", "args": "5"}])["action_requests"]
+            assert second["args"]["response_id"] != key
+            stored = json.dumps(client.http.get(f"/threads/{client.id}/history").json())
+    texts = [row["text"] for row in place.table("responses")]
+    assert not [text for text in texts if json.dumps(text)[1:-1] in stored]

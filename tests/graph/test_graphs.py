@@ -14,6 +14,7 @@ from rlhf.graph.pipeline import graph as pipeline
 from rlhf.nodes.services import Services
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.errors import SettingsError
+from rlhf.state.files.prompts import parse_rows
 from rlhf.state.graph_state import JudgeState, PipelineState, RunContext, as_context
 from rlhf.state.recipe import load_recipe
 from rlhf.state.records import Feedback
@@ -86,6 +87,46 @@ def test_the_panel_of_the_pipeline_is_the_judge_graph_without_checkpoints_of_its
     assert panel.checkpointer is False
 
 
+def test_drawn_from_within_the_pipeline_shows_its_judges() -> None:
+    drawn = set(pipeline.get_graph(xray=True).nodes)
+    assert {f"judge:{name}" for name in nodes(judge)} <= drawn
+    assert [name for name, _ in pipeline.get_subgraphs()] == ["judge"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [judge.get_input_jsonschema(), pipeline.get_input_jsonschema(), pipeline.get_context_jsonschema()],
+)
+def test_every_field_of_a_form_says_what_goes_in(schema: dict[str, Any]) -> None:
+    for name, field in schema["properties"].items():
+        missing = {"title", "description", "examples"} - set(field)
+        assert not missing, f"{name} lacks {missing}"
+        assert "default" in field or name in schema["required"] or name == "task_type"
+
+
+@pytest.mark.parametrize("graph", [judge, pipeline])
+def test_every_field_that_comes_out_is_described(graph: Any) -> None:
+    for name, field in graph.get_output_jsonschema()["properties"].items():
+        assert {"title", "description"} <= set(field), name
+
+
+def test_a_form_for_prompts_starts_with_a_row_that_is_taken() -> None:
+    schema = pipeline.get_input_jsonschema()
+    [row] = schema["properties"]["prompts"]["default"]
+    assert set(row) == set(schema["$defs"]["Row"]["properties"])
+    [read] = parse_rows([row], "general", "prompts")
+    assert (read.id, read.task_type) == ("q1", "budgeting")
+
+
+def test_the_examples_of_choices_are_taken_together() -> None:
+    schema = pipeline.get_context_jsonschema()
+    assert schema is not None
+    fields = schema["properties"]
+    as_context({name: field["examples"][0] for name, field in fields.items()}).applied_to(
+        load_recipe("local")
+    )
+
+
 def test_the_judge_takes_a_response_and_returns_the_object_of_the_command_line() -> None:
     assert keys(judge.get_input_jsonschema()) == {"prompt", "response", "context", "task_type"}
     assert keys(judge.get_output_jsonschema()) == set(Feedback.model_fields)
@@ -97,7 +138,7 @@ def test_the_judge_takes_a_response_and_returns_the_object_of_the_command_line()
 
 def test_the_pipeline_takes_prompts_and_returns_the_report() -> None:
     assert keys(pipeline.get_input_jsonschema()) == {"prompts", "adapter_name"}
-    assert keys(pipeline.get_output_jsonschema()) == set(RunReport.model_fields)
+    assert keys(pipeline.get_output_jsonschema()) == {*RunReport.model_fields, "last_judged"}
     assert keys(pipeline.get_output_jsonschema()) < set(PipelineState.__annotations__)
 
 
