@@ -341,5 +341,5 @@ class PipelineOutput(TypedDict, total=False):
     """Results per stage of the newest round (rlhf.state.run_report.Stages)."""
     usage: dict[str, int]
     """Calls and tokens spent (rlhf.state.records.Usage)."""
-    last_judged: NotRequired[Judged]
+    last_judged: NotRequired[Annotated[Judged, Field(title="Last Judged")]]
     """In streams of updates: a response that was just judged. A finished run has none."""
