@@ -16,6 +16,7 @@ from rlhf.nodes.evidence import (
 )
 from rlhf.prompts.rubric import RubricError, RubricPack, load_pack
 from rlhf.state.errors import InputError
+from rlhf.state.files.context import read_context
 from rlhf.state.records import Record
 
 _LACKING: Final[Mapping[FindingKind, str]] = {
@@ -82,7 +83,7 @@ def check_evidence(
         pack = load_pack(task_type, known_checks=known_checks())
     except RubricError as error:
         raise InputError(str(error)) from error
-    evidence = collect_evidence(prompt, response, context or {}, pack.anchors)
+    evidence = collect_evidence(prompt, response, read_context("input", context or {}), pack.anchors)
     named = _named(pack)
     results = run_checks(evidence)
     graded = grade_checks(pack, evidence, results)

@@ -131,7 +131,10 @@ def read_items(
     if prompt is None or response is None:
         raise InputError("Give a FILE, or both --prompt and --response.")
     row: dict[str, Any] = {"prompt": prompt, "context": context}
-    parsed = parse_prompt(row, task_type, "command line")
+    notes: list[str] = []
+    parsed = parse_prompt(row, task_type, "command line", notes)
+    for note in notes:
+        say(f"Note: {visible(note)}")
     return [(parsed, checked_text("command line", "response", response, may_be_empty=True))]
 
 
@@ -164,7 +167,7 @@ def _read(file: Path, task_type: str) -> "Items":
     notes: list[str] = []
     rows = read_responses(file, task_type, notes)
     for note in notes:
-        say(f"Note: {note}")
+        say(f"Note: {visible(note)}")
     return rows
 
 

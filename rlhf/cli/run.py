@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlhf.cli.app import EXIT_WAITING, app, say
-from rlhf.cli.common import RecipeOption, RunArgument, chosen_recipe, opened_services, services_of_run
+from rlhf.cli.common import (
+    RecipeOption,
+    RunArgument,
+    chosen_recipe,
+    opened_services,
+    services_of_run,
+    visible,
+)
 
 if TYPE_CHECKING:
     from rlhf.nodes.approvals import Decision, DecisionType
@@ -38,7 +45,7 @@ def run(
     notes: list[str] = []
     rows = read_prompts(prompts, settings.task_type, notes)[:limit]
     for note in notes:
-        say(f"Note: {note}")
+        say(f"Note: {visible(note)}")
     with opened_services(settings) as services:
         from rlhf.runs.drive import register
         from rlhf.runs.notes import first_notes

@@ -88,7 +88,7 @@ def _list(key: str, value: Any, separators: str) -> tuple[Any, str]:
         return value, _not(key, value)
     parts = [part.strip() for part in re.split(separators, value) if part.strip()]
     if len(parts) > 1:
-        return parts, f"{key} {_shown(value)} as {len(parts)}: {', '.join(parts)[:_SHOWN]}"
+        return parts, f"{key} {_shown(value)} as {len(parts)}: {', '.join(map(_shown, parts[:5]))}"
     told = f"{key} {_shown(value)} as one; more are parted by semicolons" if "," in value else ""
     return value, told
 
@@ -130,7 +130,7 @@ def _caps(key: str, value: Any) -> tuple[Any, str]:
         ]
         if parts and all(len(part) == 2 and part[0] and re.search(r"\d", part[1]) for part in parts):
             caps = {part[0]: _number(key, part[1], whole=False)[0] for part in parts}
-            return caps, f"{key} {_shown(value)} as {json.dumps(caps, ensure_ascii=False)[:_SHOWN]}"
+            return caps, f"{key} {_shown(value)} as {_shown(caps)}"
     return value, _not(key, value)
 
 

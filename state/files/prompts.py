@@ -68,9 +68,16 @@ def read_responses(
     return found
 
 
-def parse_prompt(row: object, default_task_type: str, where: str) -> PromptRow:
-    """One row as a prompt; InputError naming `where` if it cannot be used."""
-    return _prompt_row(where, fields(where, row), "1", default_task_type, _task_types())[0]
+def parse_prompt(
+    row: object, default_task_type: str, where: str, notes: list[str] | None = None
+) -> PromptRow:
+    """One row as a prompt; InputError naming `where` if it cannot be used, `notes` as for `read_prompts`."""
+    said: dict[str, str] = {}
+    prompt, shape = _prompt_row(where, fields(where, row), "1", default_task_type, _task_types(), said)
+    if shape.note:
+        said.setdefault("turns", shape.note)
+    _note_reading(where, said, notes)
+    return prompt
 
 
 def checked_text(place: str, name: str, text: object, *, may_be_empty: bool = False) -> str:
@@ -127,23 +134,33 @@ def _prompts(
 
 def _take_all(rows: Iterable[Numbered], take: Callable[[int, str, object], None]) -> None:
     """Calls `take` with every row; one InputError in the end tells of all that cannot be used."""
-    problems: list[InputError] = []
+    first: InputError | None = None
+    causes: dict[str, list[str]] = {}
+    """Lines by what is wrong with them."""
     try:
         for number, (place, row) in enumerate(rows, 1):
             try:
                 take(number, place, row)
             except InputError as error:
-                problems.append(error)
+                first = first or error
+                cause = str(error).removeprefix(f"{place}: ").removesuffix(".")
+                causes.setdefault(cause, []).append(place.rpartition(", ")[2])
     except InputError as error:  # the rest of the file cannot be read
-        problems.append(error)
-    if not problems:
+        if first is None:
+            raise
+        causes.setdefault(str(error).removesuffix("."), []).append("the rest")
+    if first is None:
         return
-    first, *others = problems
-    if not others:
-        raise first
-    told = [str(error).rpartition(", line ")[2].removesuffix(".") for error in others[:_MOST_TOLD]]
-    more = f"; and {len(others) - _MOST_TOLD} more" if len(others) > _MOST_TOLD else ""
-    raise InputError(f"{first} Cannot be used either: line {'; line '.join(told)}{more}.") from first
+    (_, [_, *likewise]), *others = causes.items()
+    told = [f"{_few(likewise)} likewise"] if likewise else []
+    told += [f"{_few(lines)}: {cause}" for cause, lines in others[:_MOST_TOLD]]
+    told += ["and more"] if len(others) > _MOST_TOLD else []
+    raise InputError(f"{first} Cannot be used either: {'; '.join(told)}." if told else str(first)) from first
+
+
+def _few(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - _MOST_TOLD} more" if len(lines) > _MOST_TOLD else ""
+    return ", ".join(lines[:_MOST_TOLD]) + more
 
 
 def _note_reading(where: str, said: Mapping[str, str], notes: list[str] | None) -> None:

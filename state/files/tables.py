@@ -129,6 +129,10 @@ def _txt(path: Path, text: str) -> Iterator[Numbered]:
 def _csv(path: Path, text: str) -> Iterator[Numbered]:
     skipped = 0
     separator = None
+    if (trimmed := text.rstrip(" \t\r\n")).endswith(
+        '"'
+    ):  # a blank behind the last quote is no part of a cell
+        text = f"{trimmed}\n"
     first, _, rest = text.partition("\n")
     if first.strip().strip('"').lower().startswith("sep=") and len(first.strip().strip('"')) <= 5:
         separator, text, skipped = first.strip("\r\n").strip('"')[4:5] or ",", rest, 1
@@ -173,7 +177,7 @@ def _header(path: Path, text: str, separator: str | None, line: int) -> tuple[li
         if {folded(name) for name in names} & set(PROMPT_COLUMNS) and len(names) > best[0]:
             best = (len(names), names, each)
     if not best[0]:
-        told = ", ".join(name[:40] for name in seen[:8])
+        told = ", ".join(repr(name[:40]) for name in seen[:8])
         raise InputError(
             f"{path}, line {line}: the header has no column named prompt (nor {', '.join(PROMPT_COLUMNS[1:-1])}); "
             f"it names {told or 'nothing'}."

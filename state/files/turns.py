@@ -101,7 +101,7 @@ def _of_turns(
             "the system turn stands before the question, parted by an empty line",
         )
     else:
-        told = ", ".join(roles[:6]) + (", …" if len(roles) > 6 else "")
+        told = ", ".join(roles[:3]) + (", …" if len(roles) > 3 else "")
         refuse(place, f"{name} holds {f'the turns {told}' if roles else 'no question'}; {_FORM}")
     return _shape(
         prompt, values, own or answer, {name, "system"} if name == "conversations" else {name}, note
@@ -153,10 +153,11 @@ def _shape(
 
 
 def _answer(value: object) -> object:
-    """A response as text: a list with one turn of the assistant (TRL's) is its text."""
+    """A response as text: the assistant's turn alone, or at the end of a list of turns, is its text."""
     if value is None:
         return ""
-    if isinstance(value, list) and value and isinstance(value[-1], dict):
-        text = text_of(value[-1].get("content", value[-1].get("value")))
+    turn = value[-1] if isinstance(value, list) and value else value
+    if isinstance(turn, dict) and ("content" in turn or "value" in turn):
+        text = text_of(turn.get("content", turn.get("value")))
         return value if text is None else text
     return value

@@ -58,6 +58,20 @@ def test_json_is_one_object_a_row_in_the_order_of_the_file(tmp_path: Path) -> No
     assert second["findings"][0]["kind"] == "empty"
 
 
+def test_a_spreadsheet_of_another_country_is_checked_and_how_it_was_read_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "plan.csv"
+    rows = (
+        "sep=;\r\nPrompt;Output;Retailers;Budget\r\nSplit it.;Amazon: $900. Café: $100.;Amazon, Café;1000\r\n"
+    )
+    file.write_bytes(rows.encode("cp1252"))
+    result = run(str(file), "--json")
+    assert result.exit_code == 0, result.output
+    [line] = result.stdout.splitlines()
+    assert json.loads(line)["reading"]["allocations"] == {"Amazon": 900, "Café": 100}
+    assert "read as cp1252 (Windows)" in result.stderr
+    assert "budget '1000' as 1000; retailers 'Amazon, Café' as 2: 'Amazon', 'Café'." in result.stderr
+
+
 def test_it_gates_on_the_kinds_named() -> None:
     asked = ["--prompt", PROMPT, "--response", WRONG, "--task-type", "budgeting"]
 

