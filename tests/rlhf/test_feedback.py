@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from rlhf import MultiAgentRLHF, SyntheticFeedbackGenerator
 from rlhf.cli import app
 from rlhf.state.errors import InputError, RlhfError, SettingsError
+from rlhf.state.files.feedback import without_the_result
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
 
 GOOD = "Step 1: put $60 into Amazon by May.\nStep 2: put $40 into CVS by June.\nStep 3: measure.\nStep 4: report."
@@ -48,7 +49,7 @@ def test_python_and_the_command_line_judge_alike_and_pay_once(
     asked = endpoint.count(is_judge_call)
     arguments = ["--prompt", PROMPT, "--response", GOOD, "--task-type", "budgeting", "--recipe", str(recipe)]
     told = CliRunner().invoke(app, ["judge", *arguments, "--json"])
-    assert json.loads(told.stdout) == feedback.model_dump(mode="json")
+    assert without_the_result(json.loads(told.stdout)) == feedback.model_dump(mode="json")
     assert endpoint.count(is_judge_call) == asked == 5
 
 
