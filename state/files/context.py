@@ -33,6 +33,8 @@ _SHORT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM])")
 _UNCLEAR: Final = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _THOUSANDS: Final = {"k": 1_000, "m": 1_000_000}
 _SHOWN: Final = 60
+_LONGEST_AMOUNT: Final = 18
+"""More digits than a float keeps are an id, not money."""
 
 
 def read_context(place: str, value: Mapping[str, Any], said: dict[str, str] | None = None) -> dict[str, Any]:
@@ -103,13 +105,16 @@ def _number(key: str, value: Any, *, whole: bool) -> tuple[Any, str]:
     number = _amount(value.strip())
     if number is not None and (not whole or isinstance(number, int)):
         return number, f"{key} {_shown(value)} as {number}"
-    if whole or not re.search(r"\d", value) or _UNCLEAR.fullmatch(value.strip()):
+    bare = value.strip().isdigit() or _UNCLEAR.fullmatch(value.strip())
+    if whole or bare or not re.search(r"\d", value):
         return value, _not(key, value)
     return value, ""
 
 
 def _amount(text: str) -> int | float | None:
     """A bare number or "1.2M"; what names a currency stays text, which the checks read."""
+    if len(text) > _LONGEST_AMOUNT:
+        return None
     if match := _SHORT.fullmatch(text):
         scaled = float(match[1]) * _THOUSANDS[match[2].lower()]
         return int(scaled) if scaled.is_integer() else scaled

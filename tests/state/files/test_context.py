@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlhf.state.errors import InputError
-from rlhf.state.files.context import read_context
+from rlhf.state.files.context import KNOWN, read_context
 from rlhf.state.files.prompts import parse_prompt, read_prompts
 
 
@@ -51,6 +53,7 @@ def test_what_is_plain_stays_as_it_is_and_needs_no_word(plain: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("written", "named"),
     [
+        ({"budget": "9" * 400}, "is not understood"),
         ({"budget": "lots"}, "budget 'lots' is not understood"),
         ({"budget": "100.000"}, "budget '100.000' is not understood"),
         ({"max_words": "short"}, "max_words 'short' is not understood"),
@@ -102,3 +105,27 @@ def test_checks_without_a_judge_read_the_context_the_same_way() -> None:
     plain = {"retailers": ["Amazon", "Walmart"], "budget": 1000}
     response = "Amazon: $900 for search. Target: $100 for coupons."
     assert check_evidence("Split it.", response, written) == check_evidence("Split it.", response, plain)
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text('0123456789.,;: kM$%[]{}"ab\n', max_size=12)
+    | st.from_regex(r"\d{1,400}", fullmatch=True),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KNOWN), values, max_size=4))
+def test_any_context_is_read_the_same_again_or_refused_in_one_line(context: dict[str, Any]) -> None:
+    try:
+        read = parse_prompt({"prompt": "a", "context": context}, "general", "row").context
+    except InputError as error:
+        assert str(error).startswith("row: ")
+        assert "\n" not in str(error)
+        return
+    assert parse_prompt({"prompt": "a", "context": read}, "general", "row").context == read
+    assert set(read) == set(context)
