@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 import zstandard
 
 Mode = Literal["well", "refuse", "silent", "broken"]
@@ -147,16 +146,8 @@ class LangSmithReceiver:
         return self.roots()
 
 
-@pytest.fixture
-def langsmith() -> Iterator[LangSmithReceiver]:
-    """A LangSmith that works; what this process remembers of it is forgotten at the end."""
-    _forget()
-    with LangSmithReceiver() as receiver:
-        yield receiver
-        _forget()
-
-
-def _forget() -> None:
+def forget_langsmith() -> None:
+    """Forget what this process remembers of a LangSmith."""
     from langsmith.utils import get_env_var, get_tracer_project
 
     from rlhf.nodes.tracing import client, scores

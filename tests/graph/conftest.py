@@ -7,7 +7,6 @@ import pytest
 
 from tests.graph.workplace import Server, Trap, Workplace
 from tests.scripted_endpoint import ScriptedEndpoint
-from tests.training.conftest import tiny_model as tiny_model
 
 MakePlace = Callable[[str], Workplace]
 

@@ -140,7 +140,7 @@ def test_a_run_killed_while_it_trains_trains_on_and_deploys_once(
     assert asked(endpoint, is_judge_call) == 5 * len(held_out) - done
     assert endpoint.count(is_policy_call) == 0
     assert report.status == "finished"
-    assert report.stages.evaluation.verdict in ("ship", "hold")
+    assert report.stages.evaluation.verdict == "hold", "so few held-out prompts prove nothing"
     assert report.stages.deployment.version == "v1"
     assert dataset_of(place) == before
     versions = place.folder / "adapters" / "adapter"

@@ -1,7 +1,6 @@
-"""What tests of nodes share: one pool of judges (a worker imports CrewAI for seconds), an endpoint, a model folder."""
+"""What tests of nodes share: one pool of judges (a worker imports CrewAI for seconds) and an endpoint."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,17 +58,3 @@ def ask(endpoint: ScriptedEndpoint) -> Ask:
         )
 
     return ask
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with a tokenizer for words; its weights are never read here."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").touch()
-    return folder

@@ -21,18 +21,11 @@ from rlhf.state.records import Feedback, Usage, Verdict
 from rlhf.state.settings import Settings
 from tests import scripted_endpoint as scripted
 from tests.langsmith_receiver import LangSmithReceiver
-from tests.langsmith_receiver import langsmith as langsmith
 from tests.nodes.builders import PACK
 from tests.scripted_endpoint import Reply, Request, ScriptedEndpoint
 
 RESPONSE = "Step 1: put $60 into Amazon.\nStep 2: put $40 into CVS."
 PROMPT = parse_prompt({"prompt": "Split $100.", "context": {"brand": "Acme"}}, "budgeting", "test")
-
-
-@pytest.fixture
-def endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Preparing a run: registered whole or not at all."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from rlhf.state.ledger import Ledger
 from rlhf.state.run_report import SplitStage
 from rlhf.state.settings import Settings
 from tests.nodes.builders import prompt_rows, settings
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    yield opened
-    opened.close()
 
 
 def test_a_run_is_registered_with_its_splits(ledger: Ledger) -> None:

@@ -33,12 +33,6 @@ checkpoint_url = "sqlite:///{folder}/checkpoints.sqlite"
 
 
 @pytest.fixture
-def endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as started:
-        yield started
-
-
-@pytest.fixture
 def services(tmp_path: Path, endpoint: ScriptedEndpoint) -> Iterator[Services]:
     opened = Services(parse_recipe(RECIPE.format(url=endpoint.base_url, folder=tmp_path), "test"))
     yield opened

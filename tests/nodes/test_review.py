@@ -1,7 +1,5 @@
 """Review answers: by order or by id, partial or as Agent Inbox sends them, never about another response."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,13 +103,6 @@ def test_a_text_stays_within_its_fence_and_its_bound(text: str) -> None:
     assert len(request.model_dump_json()) < 4_500
     bare = request_of("key", feedback(64.0, response=text), texts=False)
     assert text not in bare.model_dump_json()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    yield opened
-    opened.close()
 
 
 def test_what_waits_is_what_needs_review_in_this_round_and_has_no_answer(ledger: Ledger) -> None:

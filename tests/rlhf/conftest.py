@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from rlhf import RLHFMonitor, SyntheticFeedbackGenerator
+from rlhf.state.ledger import Ledger
 from tests.rlhf.installed import built_wheel, copied_source, unpacked
 from tests.scripted_endpoint import ScriptedEndpoint, plan
-from tests.training.conftest import tiny_model
-
-__all__ = ["tiny_model"]
 
 STORES = ("Amazon and CVS", "Walmart and Target", "Kroger and Costco", "Amazon and Target")
 
@@ -71,6 +70,37 @@ def recipe(workplace: Path, endpoint: ScriptedEndpoint, tiny_model: Path) -> Pat
         f'[training]\nbase_model = "{tiny_model}"\nrank = 4\n'
     )
     return path
+
+
+@pytest.fixture
+def judge_recipe(workplace: Path, endpoint: ScriptedEndpoint) -> Path:
+    """mine.toml: the scripted endpoint as policy and judge, for what only judges."""
+    section = f'model = "vllm/scripted"\nbase_url = "{endpoint.base_url}"\n'
+    path = workplace / "mine.toml"
+    path.write_text(f"[policy]\n{section}[judge]\n{section}workers = 1\n")
+    return path
+
+
+@pytest.fixture
+def ledger(workplace: Path) -> Iterator[Ledger]:
+    """The ledger of the workplace, for a look."""
+    opened = Ledger("sqlite:///.rlhf/ledger.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def generator(recipe: Path) -> Iterator[SyntheticFeedbackGenerator]:
+    """A generator of feedback on budgeting, with the scripted judge."""
+    with SyntheticFeedbackGenerator("budgeting", recipe=recipe) as generator:
+        yield generator
+
+
+@pytest.fixture
+def monitor(workplace: Path) -> Iterator[RLHFMonitor]:
+    """A monitor of the workplace's ledger."""
+    with RLHFMonitor(recipe="local") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

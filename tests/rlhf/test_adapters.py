@@ -8,15 +8,12 @@ from typer.testing import CliRunner, Result
 from rlhf.cli import app
 from rlhf.training.registry import store
 
-
-@pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 @pytest.fixture
-def two_versions(tmp_path: Path) -> None:
-    made = tmp_path / "made"
+def two_versions(workplace: Path) -> None:
+    made = workplace / "made"
     made.mkdir()
     (made / "adapter_model.safetensors").write_bytes(b"weights")
     (made / "adapter_config.json").write_text("{}")

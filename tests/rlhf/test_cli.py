@@ -17,16 +17,7 @@ from rlhf.state.recipe import load_recipe
 from rlhf.state.run_report import DatasetStage, DeploymentStage, EvaluationStage
 from tests.nodes.builders import new_run, prompt_rows
 
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def ledger(workplace: Path) -> Ledger:
-    return Ledger("sqlite:///.rlhf/ledger.sqlite")
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def rlhf(*arguments: str, answers: str | None = None) -> Result:

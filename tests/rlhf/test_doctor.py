@@ -1,7 +1,6 @@
 """`rlhf doctor` against servers that are not as they should be: every fault is named, none makes it faint."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,7 @@ from rlhf.doctor import checkup
 from rlhf.state.recipe import load_recipe
 from tests.scripted_endpoint import Reply, Request, ScriptedEndpoint, status, text_reply, verdict_reply
 
-
-@pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def doctor(base_url: str, model: str = "vllm/scripted", more: str = "") -> Result:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,6 @@ def batch(*scores: float | None, task_type: str = "budgeting") -> list[Feedback]
 
 def spread(middle: float, count: int = 20) -> list[Feedback]:
     return batch(*(middle + (number % 10) - 4.5 for number in range(count)))
-
-
-@pytest.fixture
-def monitor(workplace: Path) -> Iterator[RLHFMonitor]:
-    with RLHFMonitor(recipe="local") as opened:
-        yield opened
 
 
 def test_a_batch_is_measured_and_unjudged_feedback_lowers_coverage_alone(monitor: RLHFMonitor) -> None:

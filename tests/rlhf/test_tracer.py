@@ -1,7 +1,7 @@
 """`LangSmithTracer` and `rlhf push-dataset`, as a loopback LangSmith receives them; and both without a LangSmith."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,11 @@ from rlhf.state.errors import InputError
 from rlhf.tracer import LangSmithTracer
 from rlhf.training.dataset import Row, write_dataset
 from tests.langsmith_receiver import LangSmithReceiver, Received
-from tests.langsmith_receiver import langsmith as langsmith
 from tests.rlhf.conftest import PROMPTS, seeded
 from tests.scripted_endpoint import ScriptedEndpoint
 
 PROMPT = "Split $100 between Amazon and CVS."
 ANSWER = "Step 1: $60 to Amazon.\nStep 2: $40 to CVS."
-
-
-@pytest.fixture
-def generator(recipe: Path) -> Iterator[SyntheticFeedbackGenerator]:
-    with SyntheticFeedbackGenerator("budgeting", recipe=recipe) as generator:
-        yield generator
 
 
 @pytest.fixture

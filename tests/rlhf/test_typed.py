@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import rlhf
+from tests.rlhf.guide import BLOCKS
 from tests.rlhf.installed import Environment
-from tests.rlhf.test_guide import BLOCKS
 
 AT_HAND = """\
 from typing import Any

@@ -86,7 +86,7 @@ def test_a_backup_taken_while_a_run_writes_is_one_moment(name: str, writer: obje
     with closing(sqlite3.connect(path)) as connection:
         [(count,)] = connection.execute("SELECT COUNT(*) FROM responses").fetchall()
         [(round,)] = connection.execute("SELECT round FROM runs").fetchall()
-    assert count - round in (1, 2)
+    assert count - 2 <= round < count, "one write of the two at the most is missing"
     assert count >= 20
     assert made.rows["ledger"]["responses"] == count
     assert made.rows["checkpoints"] == {"checkpoints": 1}

@@ -97,7 +97,7 @@ def test_whatever_comes_the_chosen_is_better_and_nothing_is_used_twice(
         else:
             assert (pair.chosen.rating or 0) >= 4
             assert (pair.rejected.rating or 5) <= 2
-    assert bool(pairs) or sum(dropped.values()) > 0
+    assert len(pairs) + sum(dropped.values()) > 0
     mixed = list(rows)
     shuffled.shuffle(mixed)  # type: ignore[attr-defined]
     assert select_pairs({"p": mixed}, rules, lambda row: True) == (pairs, dropped)

@@ -72,7 +72,7 @@ def test_a_twin_shows_its_fault(case: Case) -> None:
         assert case.response.count(case.span) == 1
         assert case.missing is None
     elif case.missing is not None:
-        assert case.missing in case.prompt or case.missing in _texts(case.context)
+        assert case.missing in f"{case.prompt}\n{_texts(case.context)}"
         assert case.missing not in case.response
     else:
         assert set(case.kinds) <= OF_THE_WHOLE

@@ -24,17 +24,10 @@ from rlhf.state.records import Feedback
 from rlhf.state.settings import Settings
 from tests import scripted_endpoint as scripted
 from tests.langsmith_receiver import LangSmithReceiver, Mode, Received
-from tests.langsmith_receiver import langsmith as langsmith
 from tests.scripted_endpoint import ScriptedEndpoint
 
 PROMPT = "Split $100 between Amazon and CVS."
 RESPONSE = "Step 1: put $60 into Amazon.\nStep 2: put $40 into CVS."
-
-
-@pytest.fixture
-def endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
 def waiting(made: Path, workplace: Path) -> None:
     """A copy of that run in a place of its own. Nothing more is asked of the endpoint."""
     shutil.copytree(made, workplace, dirs_exist_ok=True)
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    opened = Ledger("sqlite:///.rlhf/ledger.sqlite")
-    yield opened
-    opened.close()
 
 
 def rows(path: Path = SHEET) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,22 +23,11 @@ from tests.scripted_endpoint import (
     verdict_reply,
 )
 
+pytestmark = pytest.mark.usefixtures("judge_recipe")
+
 GOOD = "Step 1: put $60 into Amazon by May.\nStep 2: put $40 into CVS by June.\nStep 3: measure.\nStep 4: report."
 POOR = "Money is good."
 PROMPT = "Split $100 between Amazon and CVS."
-
-
-@pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as server:
-        section = f'model = "vllm/scripted"\nbase_url = "{server.base_url}"\n'
-        (tmp_path / "mine.toml").write_text(f"[policy]\n{section}[judge]\n{section}workers = 1\n")
-        yield server
 
 
 def judge(*arguments: str) -> Result:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +40,6 @@ def rlhf(*arguments: str, exits: int = 0) -> Result:
 
 def report() -> Any:
     return json.loads(rlhf("show", "one", "--json").stdout)
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    """The ledger of the runs, for a look."""
-    opened = Ledger("sqlite:///.rlhf/ledger.sqlite")
-    yield opened
-    opened.close()
 
 
 class Picky:

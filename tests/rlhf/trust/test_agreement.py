@@ -1,8 +1,7 @@
 """`rlhf agreement` with real crews against the scripted endpoint, and on finished verdicts without any call."""
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +13,22 @@ from rlhf.prompts.rubric import load_pack
 from rlhf.state.files.labels import read_labels
 from rlhf.trust.agreement import agreement_on
 from rlhf.trust.labels import Verdicts
+from tests.rlhf.trust.quality import LINES, honest, written
 from tests.scripted_endpoint import (
-    Reply,
-    Request,
     ScriptedEndpoint,
     is_judge_call,
     refusal,
     status,
-    verdict_reply,
 )
 
+pytestmark = pytest.mark.usefixtures("judge_recipe")
+
 SCALE = [0, 5]
-LINES = (
-    "Call the buyer on Monday and ask for the shelf plan.",
-    "Put $10,000 into search ads until 4 May.",
-    "Ana writes the brief for the spring leaflet by Friday.",
-    "Compare sales of both weeks and keep what sold better.",
-    "Report the result to the whole team in June.",
-)
-"""Lines no check objects to: what differs is what the judge says."""
 
 
 def answer(quality: int) -> str:
     """A response of the quality it names; the better, the longer."""
     return "\n".join([f"This plan has quality {quality}.", *LINES[:quality]])
-
-
-def honest(request: Request) -> Reply:
-    """A judge that sees how good a response is."""
-    match = re.search(r"This plan has quality (\d)", request.text)
-    assert match, "every response says it"
-    return verdict_reply(request, int(match.group(1)))
 
 
 def pair(number: int, first: int, second: int, label: str, **more: Any) -> dict[str, Any]:
@@ -67,22 +51,10 @@ PAIRS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[ScriptedEndpoint]:
+def endpoint() -> Iterator[ScriptedEndpoint]:
     with ScriptedEndpoint(honest) as server:
-        section = f'model = "vllm/scripted"\nbase_url = "{server.base_url}"\n'
-        (tmp_path / "mine.toml").write_text(f"[policy]\n{section}[judge]\n{section}workers = 1\n")
         yield server
-
-
-def written(rows: Sequence[Mapping[str, Any]], name: str = "labels.jsonl") -> Path:
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return Path(name)
 
 
 def agreement(*arguments: str) -> Result:

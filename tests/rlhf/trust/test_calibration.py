@@ -1,8 +1,7 @@
 """`rlhf calibrate` with real crews against a scripted judge whose distortion is known."""
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ from typer.testing import CliRunner, Result
 
 from rlhf.cli import app
 from rlhf.state.recipe import load_recipe
-from tests.rlhf.trust.test_agreement import LINES, written
-from tests.scripted_endpoint import Reply, Request, ScriptedEndpoint, is_judge_call, verdict_reply
+from tests.rlhf.trust.quality import LINES, telling, written
+from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
+
+pytestmark = pytest.mark.usefixtures("workplace")
 
 LEVELS = (0, 0, 1, 1, 2, 3)
 """What the harsh judge says of quality 0 to 5."""
@@ -20,17 +21,6 @@ LEVELS = (0, 0, 1, 1, 2, 3)
 
 def answer(quality: int, number: int) -> str:
     return "\n".join([f"This plan has quality {quality} ({number}).", *LINES])
-
-
-def telling(level: Callable[[int], int]) -> Callable[[Request], Reply]:
-    """A judge that says `level` of the quality it sees."""
-
-    def script(request: Request) -> Reply:
-        match = re.search(r"This plan has quality (\d)", request.text)
-        assert match, "every response says it"
-        return verdict_reply(request, level(int(match.group(1))))
-
-    return script
 
 
 SCORES = [
@@ -42,11 +32,6 @@ SCORES = [
     }
     for n in range(36)
 ]
-
-
-@pytest.fixture(autouse=True)
-def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +49,6 @@ def judged(prompt: str, score: float | None, **changes: Any) -> Feedback:
 def version(middle: float, seed: int, count: int = 12) -> list[Feedback]:
     chance = random.Random(seed)
     return [judged(f"prompt {number}", middle + chance.uniform(-8, 8)) for number in range(count)]
-
-
-@pytest.fixture
-def monitor(workplace: Path) -> Iterator[RLHFMonitor]:
-    with RLHFMonitor(recipe="local") as opened:
-        yield opened
 
 
 # --- versions, from Python ---------------------------------------------------------------------------

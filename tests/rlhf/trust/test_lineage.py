@@ -22,7 +22,6 @@ from rlhf.state.recipe import load_recipe
 from rlhf.trust.lineage import lineage
 from rlhf.trust.lineage_records import AdapterOrigin, PairOrigin, ResponseOrigin
 from tests.langsmith_receiver import LangSmithReceiver
-from tests.langsmith_receiver import langsmith as langsmith
 from tests.scripted_endpoint import ScriptedEndpoint
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -127,7 +126,7 @@ def test_people_are_named_with_what_they_said_and_when(prompts: Path, recipe: Pa
     assert (person.reviewer, person.rating, person.comment, person.run_id) == ("Ana", 2, "too vague", "one")
     assert person.given_at is not None
     assert origin.review_reasons
-    assert origin.made_by in ("policy vllm/scripted",)
+    assert origin.made_by == "policy vllm/scripted"
     text = rlhf("lineage", key, "--recipe", str(recipe)).stdout
     assert re.search(r"Ana rated it 2 on \d{4}-\d\d-\d\d .*too vague", text)
 

@@ -9,7 +9,7 @@ import pytest
 from langgraph_sdk import get_sync_client
 
 from tests.graph.workplace import Server, Workplace
-from tests.rlhf.web.test_guard import FORGED
+from tests.rlhf.web.forged import FORGED
 from tests.scripted_endpoint import ScriptedEndpoint
 
 pytestmark = pytest.mark.timeout(600)

@@ -1,8 +1,5 @@
 """Calibrations in the ledger: bound to their judge, kept for their runs, refused when they are no map."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,13 +23,6 @@ def calibration(top: float = 90.0, judge: JudgeVersion = JUDGE) -> Calibration:
         kind="scores",
         labels="labels",
     )
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    yield opened
-    opened.close()
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=1), st.floats(-10, 110))

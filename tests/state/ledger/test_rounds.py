@@ -2,7 +2,6 @@
 
 import random
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from rlhf.state.records import DimensionFeedback, Feedback, Review
 from tests.nodes.builders import LedgerRun, feedback, prompt_rows, settings
 
 VARIATIONS = 3
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    yield opened
-    opened.close()
 
 
 def judged_round(ledger: Ledger, prompts: int, seed: int = 7) -> list[str]:

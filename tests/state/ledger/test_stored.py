@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_named(body: Any) -> None:
 def test_any_body_at_all_is_read_or_named(value: Any) -> None:
     for body in (value, {name: value for name in EvaluationStage.model_fields}):
         found = stored_or_none(EvaluationStage, body, "stage")
-        assert found is None or isinstance(found, EvaluationStage)
+        assert isinstance(found, EvaluationStage | None)
 
 
 @given(st.text() | st.binary())

@@ -85,7 +85,7 @@ def test_the_promise_holds_at_its_level(wanted: float) -> None:
     # Three standard errors of chance above the level.
     level = 1 - CERTAINTY
     assert broken / trials <= level + 3 * (level * (1 - level) / trials) ** 0.5
-    assert found_any > 0 or wanted > 0.8
+    assert found_any > 0
 
 
 def test_the_promise_holds_where_every_threshold_is_just_wrong() -> None:

@@ -124,7 +124,8 @@ def test_any_text_is_read_and_spans_lie_inside_in_order(text: str) -> None:
     for amount in find_amounts(text):
         assert last <= amount.start < amount.end <= len(text)
         assert float("-inf") < amount.low <= amount.high < float("inf")
-        assert amount.low >= 0 or amount.change, "only a change may be below nothing"
+        if not amount.change:
+            assert amount.low >= 0, "only a change may be below nothing"
         last = amount.end
 
 
