@@ -142,7 +142,7 @@ def test_an_inbox_shows_what_a_person_needs_and_takes_each_of_its_answers(client
     [first, *_] = asked["action_requests"]
     assert first["description"] == asked["description"]
     [prompt] = [row["prompt"] for row in client.place.rows() if row["prompt"] in asked["description"]]
-    assert f"**Prompt**\n\n```\n{prompt}\n" in asked["description"]
+    assert f"**Prompt**\n\n```text\n{prompt}\n```" in asked["description"]
     assert asked["action_request"] == {"action": first["name"], "args": first["arguments"]}
     assert set(first["args"]) == {"response_id", "rating"}
     assert asked["review_configs"][0]["allowed_decisions"] == ["approve", "edit", "reject"]
