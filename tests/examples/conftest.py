@@ -1,5 +1,5 @@
 """A place to run the examples in."""
 
-from tests.rlhf.conftest import endpoint, recipe, tiny_model, workplace
+from tests.rlhf.conftest import endpoint, recipe, workplace
 
-__all__ = ["endpoint", "recipe", "tiny_model", "workplace"]
+__all__ = ["endpoint", "recipe", "workplace"]
