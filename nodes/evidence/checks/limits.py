@@ -11,6 +11,7 @@ from rlhf.nodes.evidence.readers.roles import role_of
 from rlhf.nodes.evidence.results import Evidence, Grade
 
 _FAMILIES: Final = (("$", "SGD", "USD"), ("¥", "CN¥"), ("SEK", "NOK", "DKK", "ISK"))
+AROUND: Final = 200  # characters on both sides that say what an amount is
 SURELY_MORE: Final = 3.0  # times the budget: beyond that an amount in another currency is above it too
 
 
@@ -109,9 +110,11 @@ def currency_kept(evidence: Evidence) -> Grade:
 def _is_planned(evidence: Evidence, amount: Amount) -> bool:
     """Whether nothing in the sentence says that the amount is a result or the size of something."""
     clause = evidence.document.clause_at(amount.start)
-    if clause is not None and _HYPOTHETICAL.search(evidence.response, clause.start, clause.end):
-        return False
-    return clause is None or _RESULT.search(evidence.response, clause.start, clause.end) is None
+    if clause is None:
+        return True
+    around = max(clause.start, amount.start - AROUND), min(clause.end, amount.end + AROUND)
+    said = _HYPOTHETICAL.search(evidence.response, *around) or _RESULT.search(evidence.response, *around)
+    return said is None
 
 
 def _spent(evidence: Evidence) -> list[Amount]:

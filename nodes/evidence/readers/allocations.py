@@ -4,6 +4,7 @@ Tables first; prose is paired only where no table speaks. Each retailer gets the
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -136,11 +137,13 @@ def _bare(
     They count only where they stand with at least two names, and only in a unit in which they come near the budget.
     """
     text = document.text
+    starts = [each.start for each in figures]
     found: dict[str, Amount] = {}
     for mention in mentions:
         if mention.name in found:
             continue
-        for each in figures:
+        near = bisect_left(starts, mention.start - 70), bisect_left(starts, mention.end + 44)
+        for each in figures[near[0] : near[1]]:
             if each.kind != "number" or not 0 < each.value < 1e9 or each.start > mention.end + 44:
                 continue
             ahead = 0 < mention.start - each.end < 26 and _LINKED.fullmatch(text, each.end, mention.start)

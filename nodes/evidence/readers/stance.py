@@ -5,6 +5,7 @@ One layer for claims, refusals, orders to the judge, forged verdicts and placeho
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from rlhf.nodes.evidence.readers.document import Document
@@ -25,6 +26,7 @@ _PAIRS: Final = {
     "『": "』",
     "「": "」",
 }
+READ_AROUND: Final = 400  # characters of a sentence on both sides
 _QUESTION: Final = re.compile(
     r"(?:can|could|does|do|is|are|will|would|who|should|did|may|kann|darf|est-ce|peut-on|puede|pode)\s"
 )
@@ -85,6 +87,9 @@ def is_made(document: Document, start: int, end: int, prompt: str = "") -> bool:
         if words.pattern("critiques").search(others):
             return False
     block = document.units[unit]
+    clause = replace(
+        clause, start=max(clause.start, start - READ_AROUND), end=min(clause.end, end + READ_AROUND)
+    )
     quote = quoted_at(text, start, end, max(block.start, start - 300), min(block.end, end + 300))
     inside = (quote[0], quote[1]) if quote else (start, end)
     before = low[max(clause.start, inside[0] - 90) : inside[0]]

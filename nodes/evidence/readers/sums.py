@@ -4,6 +4,7 @@ Nothing is demanded of a text that shows none; a relation of columns counts only
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
@@ -18,6 +19,8 @@ from rlhf.nodes.evidence.readers.text import last_match
 from rlhf.prompts.words import load_words, lowered
 
 MOST_COLUMNS: Final = 16
+MOST_TOTALS: Final = 2_000  # amounts of a text that are held against what stands before them
+NEARBY: Final = 60  # amounts before a total that it may be the sum of
 _NUMERIC: Final = frozenset({"amount", "total", "period", "unknown", "past", "change", "measure"})
 _OPERATOR: Final = re.compile(r"\s{0,2}([+\-−–*×x])\s{0,2}(?:the\s)?")
 _EQUALS: Final = re.compile(
@@ -293,7 +296,7 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
     text, low = document.text, lowered(document.text)
     words = load_words()
     money = [a for a in figures if a.kind == "money"]
-    for place, stated in enumerate(money):
+    for place, stated in enumerate(money[:MOST_TOTALS]):
         clause = document.clause_at(stated.start)
         if clause is None or document.in_grid(stated.start) or stated.change or stated.period:
             continue
@@ -302,7 +305,11 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
         if found is None or len(window) - found.end() > 26 or re.search(r"[$€£\d]", window[found.end() :]):
             continue
         said = stated.start - (len(window) - found.start())
-        listed = [a for a in money[:place] if clause.start <= a.start < said and not a.change]
+        listed = [
+            a
+            for a in money[max(0, place - NEARBY) : place]
+            if clause.start <= a.start < said and not a.change
+        ]
         between = [text[a.end : b.start] for a, b in pairwise(listed)]
         if len(listed) >= 2 and all(_LISTED.fullmatch(gap) for gap in between) and said - listed[-1].end < 60:
             spent = [a for a in listed if role_of(a, text, clause.start, clause.end) == "spend"]
@@ -319,7 +326,7 @@ def wrong_lists(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
             if len(above) >= 3:
                 values = [a.value for a in above]
                 runs = {sum(values), *(sum(values[:n]) for n in range(2, len(values)))}
-                single = {a.value for a in money[:place]}
+                single = {a.value for a in money[max(0, place - NEARBY) : place]}
                 likely = 0.6 <= stated.value / max(sum(values), 1e-9) <= 1.67
                 if (
                     likely
@@ -346,8 +353,8 @@ def _list_above(document: Document, unit: int, money: Sequence[Amount]) -> list[
             continue
         own = [
             a
-            for a in money
-            if item.start <= a.start < item.end and role_of(a, document.text, item.start, item.end) == "spend"
+            for a in _inside(money, item.start, item.end)
+            if role_of(a, document.text, item.start, item.end) == "spend"
         ]
         if len(own) > 1:
             lead = document.text[item.start : own[-1].start]
@@ -363,6 +370,13 @@ def _list_above(document: Document, unit: int, money: Sequence[Amount]) -> list[
     return found
 
 
+def _inside(money: Sequence[Amount], start: int, end: int) -> Sequence[Amount]:
+    """The amounts, which stand in order, that start between two offsets."""
+    first = bisect_left(money, start, key=lambda each: each.start)
+    last = bisect_left(money, end, key=lambda each: each.start)
+    return money[first:last]
+
+
 def wrong_parts(document: Document, figures: Sequence[Amount]) -> Iterator[WrongSum]:
     """Items below an item whose amounts do not come to the amount of the item."""
     text = document.text
@@ -373,10 +387,10 @@ def wrong_parts(document: Document, figures: Sequence[Amount]) -> Iterator[Wrong
         below = [
             u for u in document.units[number + 1 : number + 14] if u.above == number and u.kind == "item"
         ]
-        own = [a for a in money if unit.start <= a.start < unit.end]
+        own = _inside(money, unit.start, unit.end)
         if len(below) < 2 or len(own) != 1:
             continue
-        parts = [next((a for a in money if u.start <= a.start < u.end), None) for u in below]
+        parts = [next(iter(_inside(money, u.start, u.end)), None) for u in below]
         values = [a for a in parts if a is not None]
         opens = [a for a, u in zip(parts, below, strict=True) if a is not None and a.start - u.start <= 40]
         if len(values) != len(below) or len(opens) != len(below):
