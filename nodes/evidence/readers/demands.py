@@ -49,7 +49,9 @@ _EVERY_RETAILER: Final = re.compile(
     re.IGNORECASE,
 )
 _SPLIT: Final = re.compile(
-    r"(?<!\w)(?:split|divid|allocat|distribut|apportion|share out|carve up|phase|spread|"
+    r"(?<!\w)(?:dollar amounts?|dollars (?:per|go|each)|how many dollars|per retailer|"
+    r"each retailer|share\s(?:[\w'’$€£.,-]{1,20}\s){1,7}(?:between|among|across)|split|divid|"
+    r"allocat|distribut|apportion|share out|carve up|phase|spread|"
     r"aufteil|verteil|aufzuteil|teile|répart|partage|reparte|repartir|distribu|divida|dividir|"
     r"aloque|alocar)",
     re.IGNORECASE,
