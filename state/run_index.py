@@ -51,7 +51,9 @@ def ledger_url_of(run_id: str, recipe: str | None = None) -> str:
     if recipe is not None:
         return in_use
     noted = _noted(run_id)
-    holding = [url for url in dict.fromkeys([*noted, in_use]) if _holds(url, run_id)] if noted else []
+    # One file may be noted by its absolute path and be in use by its relative one.
+    apart = {_file_of(url): url for url in reversed([*noted, in_use])}
+    holding = [url for url in apart.values() if _holds(url, run_id)] if noted else []
     if len(holding) > 1:
         recipes = sorted({noted[url] or "" for url in holding if url in noted} - {""})
         named = f": {', '.join(recipes)}" if recipes else ""
@@ -66,7 +68,8 @@ def known_ledgers(recipe: str | None = None) -> list[str]:
     if recipe is not None:
         return found
     noted = {url for place in sorted(_FOLDER.glob("*")) for url in _noted(place.name)}
-    return found + [url for url in sorted(noted - {in_use}) if _is_there(url)]
+    others = {_file_of(url): url for url in sorted(noted) if _file_of(url) != _file_of(in_use)}
+    return found + [url for url in others.values() if _is_there(url)]
 
 
 @contextmanager
@@ -77,6 +80,12 @@ def ledger_of_run(run_id: str, recipe: str | None = None) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def _file_of(url: str) -> str:
+    """The same for the same ledger, whichever way its file is named."""
+    scheme, separator, path = url.partition(":///")
+    return f"{scheme}{separator}{Path(path).resolve()}" if scheme.startswith("sqlite") and path else url
 
 
 def _noted(run_id: str) -> dict[str, str | None]:

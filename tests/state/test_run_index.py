@@ -101,3 +101,11 @@ def test_a_folder_that_cannot_be_written_stops_no_run(register: Register) -> Non
     Path(".rlhf").write_text("a file")
     note_run("r", OWN)
     assert not is_noted("r")
+
+
+def test_one_file_under_two_names_is_one_ledger(register: Register, tmp_path: Path) -> None:
+    absolute = f"sqlite:///{tmp_path / '.rlhf' / 'ledger.sqlite'}"
+    register("one", absolute)
+    with ledger_of_run("one") as ledger:
+        assert ledger.run("one").adapter_name == "plans"
+    assert len(known_ledgers()) == 1
