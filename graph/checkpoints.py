@@ -60,7 +60,8 @@ async def open_checkpoints(path: Path) -> AsyncIterator[Checkpoints]:
 
     try:
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        async with aiosqlite.connect(path) as connection:
+        # A busy disk may hold a write for longer than the five seconds that are usual.
+        async with aiosqlite.connect(path, timeout=60.0) as connection:
             # Only plain types and those named in the state are read back: a checkpoint is data, never code.
             yield Checkpoints(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
     except OSError as error:
