@@ -12,21 +12,9 @@ import httpx
 import pytest
 
 from tests.graph.conftest import MakePlace
-from tests.graph.workplace import Server
+from tests.graph.workplace import STREAM_MODES, Server
 
 pytestmark = pytest.mark.timeout(600)
-
-MODES = (
-    "values",
-    "updates",
-    "messages",
-    "messages-tuple",
-    "events",
-    "debug",
-    "tasks",
-    "checkpoints",
-    "custom",
-)
 
 
 class Client:
@@ -95,7 +83,7 @@ def client(new_client: Callable[[], Client]) -> Client:
     return new_client()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", STREAM_MODES)
 def test_every_stream_mode_shows_a_run_to_its_gate(client: Client, mode: str) -> None:
     stream = client.start("stream", stream_mode=[mode], stream_subgraphs=True).text
     assert "event: error" not in stream
@@ -104,7 +92,7 @@ def test_every_stream_mode_shows_a_run_to_its_gate(client: Client, mode: str) ->
 
 
 def test_all_stream_modes_at_once(client: Client) -> None:
-    stream = client.start("stream", stream_mode=list(MODES)).text
+    stream = client.start("stream", stream_mode=list(STREAM_MODES)).text
     assert "event: error" not in stream
     assert {f"event: {mode}" for mode in ("values", "updates", "events", "debug", "custom")} <= set(
         stream.splitlines()

@@ -8,22 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.graph.workplace import Server
+from tests.graph.workplace import STREAM_MODES, Server
 
 pytestmark = pytest.mark.timeout(600)
 
 HERE = Path(__file__).parent / "js"
-MODES = (
-    "values",
-    "updates",
-    "messages",
-    "messages-tuple",
-    "events",
-    "debug",
-    "tasks",
-    "checkpoints",
-    "custom",
-)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +32,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.mjs"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", STREAM_MODES)
 def test_a_javascript_client_follows_and_answers_a_run(program: Path, server: Server, mode: str) -> None:
     command = ["node", str(program), server.url, mode, json.dumps(server.workplace.rows(4))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -29,6 +29,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180.0
 """Seconds after which something that should happen counts as not happening."""
 
+STREAM_MODES = (
+    "values",
+    "updates",
+    "messages",
+    "messages-tuple",
+    "events",
+    "debug",
+    "tasks",
+    "checkpoints",
+    "custom",
+)
+"""Every stream mode that the server has."""
+
 RETAILERS = ("Amazon", "Walmart", "Target", "CVS", "Kroger", "Costco", "Instacart")
 
 
