@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TOOLS := .tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-fast coverage lint format docs serve benchmarks sbom audit clean
+.PHONY: help setup run check test test-fast fuzz coverage lint format docs serve benchmarks sbom audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ FAST := tests/prompts tests/state/files tests/state/test_*.py tests/nodes/eviden
 
 test-fast: $(READY) ## Run the units alone
 	$(BIN)/python -m pytest --quiet --numprocesses 2 $(FAST)
+
+fuzz: $(READY) ## Try 100,000 hostile decisions, recipes, packs and answers, and whatever else is marked fuzz
+	$(BIN)/python -m pytest -m fuzz --numprocesses 2 --timeout 3600
 
 coverage: $(READY) ## Run the tests and print what they miss, branches and child processes included
 	$(BIN)/coverage erase

@@ -9,7 +9,7 @@ from langgraph.config import get_config
 from langgraph.types import interrupt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rlhf.state.errors import InputError
+from rlhf.state.errors import InputError, shown_key
 
 DecisionType = Literal["approve", "edit", "reject"]
 
@@ -54,7 +54,7 @@ class Decision(BaseModel):
     @model_validator(mode="after")
     def _an_edit_is_a_rating(self) -> Self:
         if self.edited_action and (others := sorted(self.edited_action.args.keys() - _EDITABLE)):
-            raise ValueError(f"only the rating can be edited, not {others[0][:40]}")
+            raise ValueError(f"only the rating can be edited, not {shown_key(others[0][:40])}")
         if self.type == "edit" and self.new_rating is None:
             raise ValueError("an edit needs a rating from 1 to 5")
         return self

@@ -132,5 +132,6 @@ def first_mistake(error: ValidationError, lines: Lines, source: str) -> str:
             where, what = parents, f"{last} is missing"
         case _:
             where, what = [*parents, last], detail["msg"].removeprefix("Value error, ")
-    path = ".".join(str(part) for part in where if part != "")
+    names = [str(part) for part in where if part != ""]
+    path = ".".join(name if name.isprintable() else repr(name) for name in names)
     return f"{source}, line {line}: {path}: {what}" if path else f"{source}, line {line}: {what}"

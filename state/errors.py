@@ -1,9 +1,12 @@
 """The errors people see: one class per phase, each a plain line that names the way out."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+_LONGEST_KEY: Final = 80
+"""Characters of a key's name that an error shows."""
 
 
 class RlhfError(RuntimeError):
@@ -65,6 +68,12 @@ def first_mistake(error: "ValidationError", whole: str = "") -> str:
     Tells no value: what was given may be a secret.
     """
     first = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(map(str, first["loc"])) or whole
+    key = ".".join(shown_key(str(part)) for part in first["loc"]) or whole
     what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
     return f"{key}: {what}" if key else what
+
+
+def shown_key(name: str) -> str:
+    """The name of a key as a line can hold it: somebody else wrote it."""
+    name = name if len(name) <= _LONGEST_KEY else f"{name[:_LONGEST_KEY]}…"
+    return name if name.isprintable() else repr(name)

@@ -62,11 +62,7 @@ def load_recipe(name_or_file: str) -> Settings:
 
 def parse_recipe(text: str, where: str) -> Settings:
     """Parse recipe TOML; `where` names it in errors (SettingsError)."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where}: not valid TOML: {error}.") from error
-    settings = validated(_expanded(table, where), where)
+    settings = validated(_expanded(_parsed(text, where), where), where)
     if settings.policy.model == FUNCTION:
         raise SettingsError(
             f"{where}: policy.model: {FUNCTION!r} stands for a Python function: start such a run from Python "
@@ -160,6 +156,8 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}.") from error
+    except RecursionError as error:
+        raise SettingsError(f"{where}: brackets are nested too deep to be a recipe.") from error
 
 
 def _set(lines: list[str], section: str, key: str, literal: str) -> None:

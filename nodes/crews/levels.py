@@ -23,6 +23,9 @@ MIN_MASS: Final = 0.5
 MIN_COMPACT_MASS: Final = 0.01
 """The same for a bare level: a tiny model that wants to chat still prefers one digit to another."""
 
+_DEEPEST: Final = 1_000.0
+"""No logarithm of a probability need be read as less than minus this: nothing is left of it."""
+
 _WIDEST: Final = 2.5
 """Standard deviation of half 0 and half 5: the largest a level can have."""
 
@@ -102,7 +105,7 @@ def distribution(token: Mapping[str, Any], least: float) -> dict[int, float] | N
         digit = str(candidate.get("token", "")).strip(' \t\r\n":,}▁Ġ')
         logprob = candidate.get("logprob")
         if digit in _DIGITS and isinstance(logprob, int | float):
-            mass[int(digit)] += math.exp(min(float(logprob), 0.0))
+            mass[int(digit)] += math.exp(float(max(-_DEEPEST, min(logprob, 0))))
     total = sum(mass.values())
     if not math.isfinite(total) or total < least:
         return None

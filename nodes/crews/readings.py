@@ -22,7 +22,7 @@ from rlhf.nodes.crews.levels import (
 from rlhf.nodes.crews.objects import Doubled, Found, Torso, after_reasoning, found_in, only_reasoning
 from rlhf.nodes.crews.shapes import DOUBLED, Path, Unreadable, key_like, unwrapped, verdict_of
 from rlhf.nodes.endpoints.problem import TOOL_NAME
-from rlhf.nodes.endpoints.text import answer_text, cleaned
+from rlhf.nodes.endpoints.text import answer_text, cleaned, is_objects
 from rlhf.prompts.messages import VerdictAnswer
 from rlhf.prompts.rubric import LEVELS
 from rlhf.state.records import FailureKind
@@ -183,7 +183,7 @@ def _said(choice: Mapping[str, Any], compact: bool) -> Said:
         )
     logprobs = choice.get("logprobs")
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    usable = isinstance(tokens, list) and all(isinstance(token, Mapping) for token in tokens)
+    usable = is_objects(tokens) and all(is_objects(token.get("top_logprobs") or []) for token in tokens or ())
     return Said(text, tokens if usable and tokens is not None else [], replaced)
 
 
@@ -219,7 +219,9 @@ def _read_compact(said: Said) -> Reading:
     levels = None
     if said.tokens:
         spoken = [token for token in said.tokens if str(token.get("token", "")).strip()]
-        at = token_at(said, start + match.start(1)) or (spoken[0] if len(spoken) == 1 or not start else None)
+        at = token_at(said, start + match.start(1)) or (
+            spoken[0] if len(spoken) == 1 or (spoken and not start) else None
+        )
         levels = distribution(at, MIN_COMPACT_MASS) if at is not None else None
         if levels is None and at is not None:
             raise Unreadable(

@@ -109,7 +109,9 @@ def _level(value: Any) -> int:
         )
         number = float(match[1]) if match else None
     else:
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        # Compared before it is made a float: JSON's whole numbers may be longer than any float.
+        small = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10**300
+        number = float(value) if small else None
     if number is None or not math.isfinite(number):
         raise Unreadable(FailureKind.UNPARSABLE, f"level: not a whole number from 0 to 5 but {shown}")
     if not 0 <= number <= 5:

@@ -16,6 +16,7 @@ from rlhf.nodes.endpoints.dialect import is_about_the_form
 from rlhf.nodes.endpoints.problem import Problem
 from rlhf.nodes.endpoints.refusals import GENERATION, is_the_inputs_fault, problem_of
 from rlhf.nodes.endpoints.stream import assembled
+from rlhf.nodes.endpoints.text import has_calls
 from rlhf.state.endpoints import Endpoint, on_this_machine
 from rlhf.state.records import FailureKind
 
@@ -162,7 +163,8 @@ def _completion(endpoint: Endpoint, value: Any, text: str) -> Completion:
             )
         raise CallFailed(_broken(f"{where} answered without any choices{_said(text)}."))
     choice = choices[0] if isinstance(choices, list) else None
-    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict) or not has_calls(message):
         raise CallFailed(_broken(f"{where} answered with something that is no chat completion{_said(text)}."))
     finished(endpoint, choice)
     usage = value.get("usage")

@@ -1,7 +1,10 @@
 """Puts a completion together that came as a stream of events although none was asked for."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
+
+from rlhf.nodes.endpoints.text import has_calls, is_objects
 
 
 def assembled(text: str) -> dict[str, Any] | None:
@@ -17,12 +20,14 @@ def assembled(text: str) -> dict[str, Any] | None:
             continue
         try:
             value = json.loads(event)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(value, dict):
             return None
         if value.get("error"):
             return value
+        if not _is_part(value):
+            return None
         if value.get("usage"):
             result["usage"] = value["usage"]
         for part in value.get("choices") or []:
@@ -40,6 +45,28 @@ def assembled(text: str) -> dict[str, Any] | None:
     if tokens:
         choice["logprobs"] = {"content": tokens}
     return result if ended else None
+
+
+def _is_part(value: Mapping[str, Any]) -> bool:
+    """Whether an event has the types of the protocol wherever they are read here."""
+    choices = value.get("choices") or []
+    return is_objects(choices) and all(
+        all(isinstance(part.get(name) or {}, dict) for name in ("delta", "message", "logprobs"))
+        and isinstance((part.get("logprobs") or {}).get("content") or [], list)
+        and _is_delta(part.get("delta") or part.get("message") or {})
+        for part in choices
+    )
+
+
+def _is_delta(delta: Mapping[str, Any]) -> bool:
+    calls = delta.get("tool_calls") or []
+    return has_calls(delta) and all(
+        isinstance(call.get("index", 0), int)
+        and all(
+            isinstance((call.get("function") or {}).get(name) or "", str) for name in ("name", "arguments")
+        )
+        for call in calls
+    )
 
 
 def _events(text: str) -> list[str]:

@@ -40,6 +40,17 @@ def answer_text(message: Mapping[str, Any]) -> str:
     return text
 
 
+def is_objects(value: Any) -> bool:
+    """Whether a value is a list of JSON objects."""
+    return isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
+
+
+def has_calls(message: Mapping[str, Any]) -> bool:
+    """Whether the calls of a message, if it has any, are what the protocol calls so."""
+    calls = message.get("tool_calls") or []
+    return is_objects(calls) and all(isinstance(call.get("function") or {}, Mapping) for call in calls)
+
+
 def content_text(message: Mapping[str, Any]) -> str:
     """What a message says in its content, without its parts of reasoning."""
     return _content(message.get("content"))

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
+_NEVER: Final = 10**15
+"""Seconds, or thousandths, that nobody means."""
+
 _SPAN: Final = re.compile(
     r"(\d+(?:\.\d+)?)\s*(milliseconds?|ms|hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|[smhd])(?![a-z])"
 )
@@ -61,15 +64,20 @@ def wait_in_body(body: Any, sentence: str) -> float | None:
     """Seconds that a refusal's body names: Google's retryDelay, a retry_after field, or words in its sentence."""
     for name, value in _fields(body):
         if name in ("retrydelay", "retry_delay", "retry_after", "retryafter", "retry_after_seconds"):
-            if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            if _is_wait(value):
                 return float(value)
             if isinstance(value, str) and (wait := _moment(value.strip())) is not None:
                 return wait
-        if name == "retry_after_ms" and isinstance(value, int | float) and value >= 0:
+        if name == "retry_after_ms" and _is_wait(value):
             return float(value) * 0.001
     if asked := _ASKED.search(sentence.lower()):
         return _span(asked[1].strip(), whole=False)
     return None
+
+
+def _is_wait(value: Any) -> bool:
+    """Whether a number can be a wait; one too long for a float is nonsense."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _NEVER
 
 
 def _fields(value: Any, depth: int = 0) -> list[tuple[str, Any]]:

@@ -29,6 +29,8 @@ class Row(BaseModel):
         ),
         ({"names": ["a", 7]}, "names.1: Input should be a valid string"),
         ({"stars": 3}, "stars: unknown key"),
+        ({"\x1b[2Jstars": 3}, r"'\x1b[2Jstars': unknown key"),
+        ({"s" * 5_000: 3}, f"{'s' * 80}…: unknown key"),
         ({"rating": 9}, "the row: too good to be true"),
         ("sk-secret", "the row: Input should be a valid dictionary or instance of Row"),
     ],

@@ -53,6 +53,11 @@ def test_what_is_no_toml_is_refused() -> None:
         with_values("[review", VALUES, "mine")
 
 
+def test_brackets_without_end_are_no_fault_of_the_program() -> None:
+    with pytest.raises(SettingsError, match="mine: brackets are nested too deep"):
+        parse_recipe(f"a = {'[' * 5_000}{']' * 5_000}", "mine")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_recipe_is_read_with_a_byte_order_mark_too(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
