@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rlhf.state.endpoints import Endpoint, on_this_machine
+from rlhf.state.endpoints import MAX_ANSWER_BYTES, Endpoint
 from rlhf.state.errors import RlhfError, SettingsError
 from rlhf.state.settings import Settings
 
-if TYPE_CHECKING:
-    import httpx
-
 _ENOUGH_DISK: Final = 4 * 2**30
 """Bytes: converted weights, trainer checkpoints and an adapter of the embedded model, with room to spare."""
-_SECONDS: Final = 5.0
+_SECONDS_TO_CONNECT: Final = 5.0
+_SECONDS: Final = 15.0
+"""For a whole answer."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _endpoint(role: str, endpoint: Endpoint) -> Check:
         mend = f"Start the server, or change {role}.base_url in the recipe."
         return Check(what, f"{shown} does not answer ({type(error).__name__})", mend)
     if answer.is_redirect:
-        there = answer.headers.get("location", "elsewhere").partition("?")[0].removesuffix("/models")
+        there = answer.location.partition("?")[0].removesuffix("/models")
         mend = f"Write the address that is meant as {role}.base_url: the key is never sent on to another one."
         return Check(what, f"{shown} redirects to {there}", mend)
     if answer.status_code in (401, 403):
@@ -160,11 +159,49 @@ def _endpoint(role: str, endpoint: Endpoint) -> Check:
     return _served(role, endpoint, answer.content)
 
 
-def _get(url: str, headers: dict[str, str]) -> "httpx.Response":
+@dataclass(frozen=True)
+class _Answer:
+    """What a server says to a look at its list of models."""
+
+    status_code: int
+    is_redirect: bool
+    location: str
+    content: bytes
+
+
+def _get(url: str, headers: dict[str, str]) -> _Answer:
+    """Ask within `_SECONDS` as a whole, however slowly bytes come; on a loop of its own, for the caller may be on one.
+
+    Raises httpx.HTTPError, also for an answer that is too large or cannot be unpacked.
+    """
+    from rlhf.nodes.concurrency import Background
+
+    aside = Background("doctor")
+    try:
+        return aside.wait(_got(url, headers))
+    finally:
+        aside.close()
+
+
+async def _got(url: str, headers: dict[str, str]) -> _Answer:
+    import asyncio
+
     import httpx
 
-    with httpx.Client(trust_env=not on_this_machine(url), timeout=_SECONDS, follow_redirects=False) as client:
-        return client.get(url, headers=headers)
+    from rlhf.nodes.endpoints.bounded import TooLarge, Undecodable, read_body
+    from rlhf.nodes.endpoints.protocol import new_client
+
+    patience = httpx.Timeout(None, connect=_SECONDS_TO_CONNECT)
+    try:
+        async with asyncio.timeout(_SECONDS), new_client(url) as client:
+            async with client.stream("GET", url, headers=headers, timeout=patience) as answer:
+                content = await read_body(answer, MAX_ANSWER_BYTES)
+            place = answer.headers.get("location", "elsewhere")
+            return _Answer(answer.status_code, answer.is_redirect, place, content)
+    except TimeoutError as error:
+        raise httpx.ReadTimeout("no whole answer in time") from error
+    except (TooLarge, Undecodable) as error:
+        raise httpx.DecodingError("no answer that can be read") from error
 
 
 def _with_v1(endpoint: Endpoint, headers: dict[str, str]) -> str:

@@ -15,6 +15,9 @@ from rlhf.state.providers import PROVIDERS, Provider, provider_of
 FUNCTION = "function"
 """The policy of a run whose responses come from a Python function that its caller gives."""
 
+MAX_ANSWER_BYTES: Final = 8 * 2**20
+"""Several times what is usual: a verdict of 700 tokens with 20 log-probabilities each has 1.2 MB."""
+
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine that no other machine answers to."""
 
@@ -50,7 +53,9 @@ class Endpoint(BaseModel):
     concurrency: int = Field(default=8, ge=1, le=512)
     """Requests under way at once, over all workers."""
     timeout: float = Field(default=120.0, gt=0.0)
-    """Seconds one request may take."""
+    """Seconds one request may take, from the connection to the last byte of its answer."""
+    max_answer_bytes: int = Field(default=MAX_ANSWER_BYTES, ge=1024)
+    """Bytes an answer may have once it is unpacked; one that goes on beyond them fails and is not read on."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Keys added to every request as they are: chat_template_kwargs, reasoning_effort, a router's preferences."""
 

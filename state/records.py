@@ -113,6 +113,8 @@ class FailureKind(StrEnum):
     ENDPOINT_ERROR = "endpoint_error"
     TOO_LONG = "too_long"
     """The endpoint reads no text of this length; like refused, a fault of the one input."""
+    TOO_LARGE = "too_large"
+    """The answer went on beyond `max_answer_bytes`."""
 
 
 class JudgeReply(Record):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from rlhf.prompts.dimensions import DIMENSIONS
 from rlhf.state.endpoints import (
     FUNCTION,
+    MAX_ANSWER_BYTES,
     Endpoint,
     checked_extra_body,
     default_base_url,
@@ -41,7 +42,9 @@ class _ModelSection(_Section):
     concurrency: int = Field(default=8, ge=1, le=512)
     """Requests under way at once."""
     timeout: float = Field(default=120.0, gt=0.0, le=3600.0)
-    """Seconds one request may take."""
+    """Seconds one request may take, from the connection to the last byte of its answer."""
+    max_answer_bytes: int = Field(default=MAX_ANSWER_BYTES, ge=1024, le=2**30)
+    """Bytes an answer may have once it is unpacked; one that goes on beyond them fails and is not read on."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Keys added to every request as they are, such as { reasoning_effort = "low" } or chat_template_kwargs."""
 
@@ -61,6 +64,7 @@ class _ModelSection(_Section):
             max_tokens=max_tokens,
             concurrency=self.concurrency,
             timeout=self.timeout,
+            max_answer_bytes=self.max_answer_bytes,
             extra_body=self.extra_body,
         )
 
@@ -72,6 +76,8 @@ class PolicySettings(_ModelSection):
     """Sampling temperature. Above 0, or the responses to one prompt are alike and make no pair."""
     max_tokens: int = Field(default=512, ge=1, le=32_768)
     """Longest response, in tokens."""
+    max_response_chars: int = Field(default=200_000, ge=1, le=10_000_000)
+    """Characters a response may have to be kept, wherever it comes from; a longer one is a failed response."""
     adapter: str | None = None
     """NAME[@VERSION] of a deployed adapter or the folder of any PEFT adapter to start from."""
 

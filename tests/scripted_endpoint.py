@@ -25,8 +25,8 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +66,9 @@ class Reply:
     """Seconds before the answer; closing the server ends the wait."""
     cut: bool = False
     """Promise the whole body, send half of it, reset the connection."""
+    pieces: Iterable[bytes] | None = None
+    """Sent after the body, of no promised length, one every `pause` seconds until there are no more or nobody reads."""
+    pause: float = 0.0
 
 
 Script = Callable[[Request], Reply]
@@ -298,6 +301,8 @@ class ScriptedEndpoint:
 
     def __init__(self, script: Script = default_script, calls_file: Path | None = None) -> None:
         self.script = script
+        self.listing = Reply({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+        """What it says to GET /models."""
         self.calls: list[dict[str, Any]] = []
         self.requests: list[Request] = []
         self.most_at_once = 0
@@ -333,6 +338,10 @@ class ScriptedEndpoint:
             self.calls.clear()
             self.requests.clear()
             self.most_at_once = 0
+
+    def closes_within(self, seconds: float) -> bool:
+        """Wait; whether the server was closed meanwhile."""
+        return self._closing.wait(seconds)
 
     def close(self) -> None:
         """Stop serving; waiting answers end."""
@@ -394,14 +403,16 @@ def _handler(endpoint: ScriptedEndpoint) -> type[BaseHTTPRequestHandler]:
                 self._send(reply)
 
         def do_GET(self) -> None:
-            self._send(Reply({"object": "list", "data": [{"id": "scripted", "object": "model"}]}))
+            self._send(endpoint.listing)
 
         def _send(self, reply: Reply) -> None:
             content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             headers = {
                 "Content-Type": "application/json",
-                "Content-Length": str(len(content)),
+                **(
+                    {"Content-Length": str(len(content))} if reply.pieces is None else {"Connection": "close"}
+                ),
                 **reply.headers,
             }
             for name, value in headers.items():
@@ -409,6 +420,11 @@ def _handler(endpoint: ScriptedEndpoint) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if reply.cut else content)
             self.wfile.flush()
+            for piece in reply.pieces or ():
+                self.wfile.write(piece)
+                self.wfile.flush()
+                if endpoint.closes_within(reply.pause):
+                    break
             if reply.cut:
                 self.close_connection = True
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -435,7 +451,7 @@ def main() -> None:
 
     def delayed(request: Request) -> Reply:
         reply = script(request)
-        return Reply(reply.body, reply.status, reply.headers, reply.delay + options.delay, reply.cut)
+        return replace(reply, delay=reply.delay + options.delay)
 
     with ScriptedEndpoint(delayed, options.calls_file) as endpoint:
         written = options.port_file.with_suffix(".tmp")

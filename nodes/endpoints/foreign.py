@@ -14,10 +14,20 @@ from typing import Any, Final
 
 from rlhf.nodes.endpoints.complaint import complaint_of, without_keys
 from rlhf.nodes.endpoints.problem import TOOL_NAME, Problem
-from rlhf.nodes.endpoints.protocol import CallFailed, Completion, finished, refused
+from rlhf.nodes.endpoints.protocol import (
+    CallFailed,
+    Completion,
+    finished,
+    refused,
+    timed_out,
+    too_large,
+)
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import SettingsError
 from rlhf.state.records import FailureKind
+
+MAKING: Final = 300.0
+"""Seconds that a package may take to be imported and to make its model."""
 
 _KEPT: Final = 32
 """Models kept ready; each holds a client."""
@@ -36,15 +46,15 @@ async def ask_langchain(endpoint: Endpoint, request: Mapping[str, Any]) -> Compl
     key = endpoint.key()
     schema, temperature, max_tokens = _asked(request)
     try:
-        # In a thread: it imports, and reads certificates.
-        model = await asyncio.to_thread(_model, endpoint, key, temperature, max_tokens)
+        async with asyncio.timeout(MAKING):
+            # In a thread: it imports, and reads certificates.
+            model = await asyncio.to_thread(_model, endpoint, key, temperature, max_tokens)
         if schema is not None:
             model = model.with_structured_output(schema, include_raw=True)
         async with asyncio.timeout(endpoint.timeout):
             answer = await model.ainvoke(request["messages"])
     except TimeoutError as error:
-        message = f"{endpoint.shown} did not answer within {endpoint.timeout:g} s."
-        raise CallFailed(Problem(kind=FailureKind.TIMEOUT, message=message)) from error
+        raise CallFailed(timed_out(endpoint)) from error
     except Exception as error:  # every package has its own kinds of errors; what they hold decides
         raise _failed(endpoint, error, key) from error
     return _completion(endpoint, answer["raw"] if schema is not None else answer)
@@ -112,10 +122,7 @@ def _failed(endpoint: Endpoint, error: Exception, key: str | None) -> Exception:
         return refused(endpoint, complaint_of(status, headers, content, key))
     names = " ".join(kind.__name__.lower() for kind in type(error).__mro__)
     if "timeout" in names:
-        problem = Problem(
-            kind=FailureKind.TIMEOUT,
-            message=f"{endpoint.shown} did not answer within {endpoint.timeout:g} s.",
-        )
+        problem = timed_out(endpoint)
     elif "connect" in names:
         problem = Problem(
             kind=FailureKind.ENDPOINT_ERROR,
@@ -163,6 +170,9 @@ def _completion(endpoint: Endpoint, message: Any) -> Completion:
             ],
         },
     }
+    # The packages read an answer whole, whatever its size; what is handed on is bounded like any other.
+    if len(str(message.content)) > endpoint.max_answer_bytes:
+        raise CallFailed(too_large(endpoint))
     finished(endpoint, choice)
     usage = message.usage_metadata or {}
     return Completion(choice, int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0))

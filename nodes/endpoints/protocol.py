@@ -11,6 +11,14 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from rlhf.nodes.endpoints.bounded import (
+    ENCODINGS,
+    REFUSAL_BYTES,
+    TooLarge,
+    Undecodable,
+    read_beginning,
+    read_body,
+)
 from rlhf.nodes.endpoints.complaint import Complaint, complaint_inside, complaint_of
 from rlhf.nodes.endpoints.dialect import is_about_the_form
 from rlhf.nodes.endpoints.problem import Problem
@@ -77,7 +85,8 @@ def new_client(base_url: str) -> httpx.AsyncClient:
     """
     return httpx.AsyncClient(
         trust_env=not on_this_machine(base_url),
-        timeout=None,
+        headers={"Accept-Encoding": ENCODINGS},
+        timeout=None,  # httpx bounds each read by itself; `send` bounds the call as a whole
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
         follow_redirects=False,
     )
@@ -92,17 +101,27 @@ def headers_for(endpoint: Endpoint, key: str | None) -> dict[str, str]:
 
 
 async def send(client: httpx.AsyncClient, endpoint: Endpoint, request: Mapping[str, Any]) -> Completion:
-    """Make one call. Raises CallFailed, or Rejected when the server refuses the form of the request."""
+    """Make one call, the body included within `endpoint.timeout` seconds and `endpoint.max_answer_bytes` bytes.
+
+    Raises CallFailed, or Rejected when the server refuses the form of the request.
+    """
     key = endpoint.key()
     where = endpoint.shown
+    asked = client.stream(
+        "POST", endpoint.url("/chat/completions"), json=request, headers=headers_for(endpoint, key)
+    )
     try:
-        async with asyncio.timeout(endpoint.timeout):
-            answer = await client.post(
-                endpoint.url("/chat/completions"), json=request, headers=headers_for(endpoint, key)
-            )
+        async with asyncio.timeout(endpoint.timeout), asked as answer:
+            if answer.is_success:
+                content = await read_body(answer, endpoint.max_answer_bytes)
+            else:
+                content = await read_beginning(answer, min(REFUSAL_BYTES, endpoint.max_answer_bytes))
     except (TimeoutError, httpx.TimeoutException) as error:
-        message = f"{where} did not answer within {endpoint.timeout:g} s."
-        raise CallFailed(Problem(kind=FailureKind.TIMEOUT, message=message)) from error
+        raise CallFailed(timed_out(endpoint)) from error
+    except TooLarge as error:
+        raise CallFailed(too_large(endpoint)) from error
+    except Undecodable as error:
+        raise CallFailed(_broken(f"{where} sent an answer that cannot be unpacked ({error}).")) from error
     except httpx.ProxyError as error:
         raise CallFailed(
             _broken(f"{where} cannot be reached through the proxy that the environment names.")
@@ -115,13 +134,35 @@ async def send(client: httpx.AsyncClient, endpoint: Endpoint, request: Mapping[s
         raise CallFailed(_broken(f"{where} broke the connection ({type(error).__name__}).")) from error
     if answer.is_redirect:
         raise CallFailed(_redirected(endpoint, answer))
-    text = answer.content.decode(answer.charset_encoding or "utf-8", "replace")
+    text = _decoded(content, answer.charset_encoding)
     if not answer.is_success:
         raise refused(endpoint, complaint_of(answer.status_code, answer.headers, text, key))
     value = _parsed(text, answer)
     if complaint := complaint_inside(value, answer.headers, key):
         raise refused(endpoint, complaint)
     return _completion(endpoint, value, text)
+
+
+def timed_out(endpoint: Endpoint) -> Problem:
+    """A call that took longer than a whole call may."""
+    message = f"{endpoint.shown} did not answer within {endpoint.timeout:g} s."
+    return Problem(kind=FailureKind.TIMEOUT, message=message)
+
+
+def too_large(endpoint: Endpoint) -> Problem:
+    """An answer that is larger than any may be: one that never ends is not read to its end."""
+    message = (
+        f"{endpoint.shown} sent more than {endpoint.max_answer_bytes:,} bytes: lower max_tokens, or raise "
+        "max_answer_bytes if such answers are meant."
+    )
+    return Problem(kind=FailureKind.TOO_LARGE, message=message, status=200, final=True)
+
+
+def _decoded(content: bytes, charset: str | None) -> str:
+    try:
+        return content.decode(charset or "utf-8", "replace")
+    except LookupError:  # a charset that nobody knows
+        return content.decode("utf-8", "replace")
 
 
 def refused(endpoint: Endpoint, complaint: Complaint) -> Exception:

@@ -132,7 +132,8 @@ async def _from_weights(
     folder = (await in_thread(services.run_folder, run.run_id)) / plan.folder
     result = await run_child("rlhf.training.generate", job, folder, tell, stage, f"{plan.policy} responses")
     texts = {(row.id, row.variation): row for row in await in_thread(read_rows, result)}
-    made = [_sample(plan.place(p, v), _of_row(texts[p.key, v])) for p, v in missing]
+    longest = options.max_response_chars
+    made = [_sample(plan.place(p, v), _of_row(texts[p.key, v]), longest) for p, v in missing]
     await in_thread(lambda: _keep(services, run, made, calls=0))
     return [row for row, _ in made]
 
@@ -160,7 +161,7 @@ async def _one_by_one(
     async def one(prompt: PromptRow, variation: int) -> None:
         place = plan.place(prompt, variation)
         answer = await write(prompt.text, _seed(run, place))
-        row, text = _sample(place, answer)
+        row, text = _sample(place, answer, run.settings.policy.max_response_chars)
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
         await in_thread(lambda: _keep(services, run, [(row, text)], answer.calls))
         made.append(row)
@@ -187,7 +188,7 @@ async def sample_again(
 
     async def one(place: SampleRow) -> None:
         answer = await write(prompts[place.prompt_key].text, _seed(run, place))
-        row, text = _sample(place, answer)
+        row, text = _sample(place, answer, run.settings.policy.max_response_chars)
         await in_thread(services.ledger.failures.answer, run.run_id, row, text, answer.calls)
         answered.append(row)
         tell(len(answered))
@@ -212,9 +213,14 @@ def _seed(run: Owner, place: SampleRow) -> int:
     )
 
 
-def _sample(place: SampleRow, made: Generated) -> tuple[SampleRow, str]:
-    """The sample in its place and its text. An empty text is a failed sample: there is nothing to judge."""
+def _sample(place: SampleRow, made: Generated, longest: int) -> tuple[SampleRow, str]:
+    """The sample in its place and its text. One that is empty, or longer than is kept, is a failed sample."""
     error = made.error or (None if made.text.strip() else "the model returned an empty text")
+    if error is None and len(made.text) > longest:
+        error = (
+            f"the response has {len(made.text):,} characters: lower policy.max_tokens, or raise "
+            f"policy.max_response_chars ({longest:,})"
+        )
     row = place.model_copy(
         update={
             "response_key": None if error else response_key(place.prompt_key, made.text),

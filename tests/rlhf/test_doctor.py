@@ -1,6 +1,8 @@
 """`rlhf doctor` against servers that are not as they should be: every fault is named, none makes it faint."""
 
+import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,20 @@ def test_what_a_server_does_not_take_is_said(endpoint: ScriptedEndpoint) -> None
     assert result.exit_code == 0, result.output
     assert "structured output by a tool call; log-probabilities no" in result.stdout
     assert "seed no" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("pieces", "pause"), [(itertools.repeat(b" "), 0.02), (itertools.repeat(b"x" * 65536), 0.0)]
+)
+def test_a_list_of_models_that_never_ends_is_a_fault(
+    endpoint: ScriptedEndpoint, pieces: Iterable[bytes], pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlhf.doctor._SECONDS", 1.0)
+    endpoint.listing = Reply(pieces=pieces, pause=pause)
+    result = doctor(endpoint.base_url)
+    assert result.exit_code == 4
+    assert "does not answer" in result.stdout
+    assert endpoint.count() == 0
 
 
 def test_a_judge_that_cannot_judge_is_a_fault(endpoint: ScriptedEndpoint) -> None:

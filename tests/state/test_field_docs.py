@@ -80,7 +80,7 @@ def test_studio_reads_what_each_key_of_a_graphs_state_means(state: type) -> None
 
 
 def test_a_section_says_what_it_inherits() -> None:
-    assert field_docs(JudgeSettings)["timeout"] == "Seconds one request may take."
+    assert field_docs(JudgeSettings)["concurrency"] == "Requests under way at once."
 
 
 def test_a_class_without_source_has_no_docs() -> None:

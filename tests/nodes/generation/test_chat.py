@@ -1,6 +1,7 @@
 """Candidate responses through LangChain from a scripted endpoint: settings sent, faults returned, loops not blocked."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import EndpointError, SettingsError
 from rlhf.state.records import FailureKind
 from tests import scripted_endpoint as scripted
-from tests.scripted_endpoint import Script, ScriptedEndpoint
+from tests.scripted_endpoint import Reply, Script, ScriptedEndpoint
 
 HASTE = Patience(first_wait=0.001, longest_wait=0.004, longest_retry_after=5.0)
 
@@ -75,6 +76,19 @@ async def test_silence_becomes_a_timeout(endpoint: ScriptedEndpoint) -> None:
     generated = await ask(policy(endpoint, timeout=0.2))
     assert generated.problem is not None
     assert (generated.problem.kind, endpoint.count()) == (FailureKind.TIMEOUT, 2)
+
+
+async def test_an_answer_that_drips_or_never_ends_is_a_failure_of_its_kind(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    endpoint.script = lambda request: Reply(pieces=itertools.repeat(b" "), pause=0.02)
+    dripping = await ask(policy(endpoint, timeout=0.5))
+    endpoint.script = lambda request: Reply(pieces=itertools.repeat(b"x" * 65536))
+    endless = await ask(policy(endpoint, max_answer_bytes=20_000))
+    assert dripping.problem is not None
+    assert endless.problem is not None
+    assert (dripping.problem.kind, endless.problem.kind) == (FailureKind.TIMEOUT, FailureKind.TOO_LARGE)
+    assert "raise max_answer_bytes" in str(endless.error)
 
 
 async def test_a_passing_rate_limit_is_waited_for(endpoint: ScriptedEndpoint) -> None:

@@ -1,9 +1,14 @@
 """Sampling plans: what is missing is found by key, in an order that an interruption cannot change."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlhf.nodes.generation.sampling import Plan
+from rlhf.nodes.generation.sampling import Function, Plan, sample
+from rlhf.nodes.prepare import register_run
+from rlhf.nodes.services import Services
+from rlhf.state.recipe import load_recipe
 from rlhf.state.records import SampleRow
 from tests.nodes.builders import prompt_rows
 
@@ -47,3 +52,25 @@ def test_a_plan_has_the_same_folder_whenever_it_is_carried_out() -> None:
         Plan("policy", 1, PROMPTS[:3], 3),
     ]
     assert len({PLAN.folder, *(other.folder for other in others)}) == 4
+
+
+async def test_a_response_longer_than_is_kept_is_a_failed_one_with_the_way_out(tmp_path: Path) -> None:
+    storage = {
+        "ledger_url": f"sqlite:///{tmp_path / 'ledger.sqlite'}",
+        "checkpoint_url": "sqlite:///c.sqlite",
+    }
+    settings = load_recipe("local").replace(
+        {"policy": {"model": "function", "max_response_chars": 100}, "storage": storage}, "the test"
+    )
+    services = Services(settings)
+    try:
+        register_run(services.ledger, settings, "run", "a", PROMPTS[:2], "python")
+        source = Function(lambda prompt: "long " * (21 if prompt == PROMPTS[0].text else 20), 2)
+        plan = Plan("policy", 1, PROMPTS[:2], 1)
+        made = await sample(services, services.run("run"), plan, source, lambda line: None, "generation")
+    finally:
+        services.close()
+    assert [row.response_key is None for row in made] == [True, False]
+    assert made[0].error == (
+        "the response has 105 characters: lower policy.max_tokens, or raise policy.max_response_chars (100)"
+    )
