@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from rlhf.state.ledger.origins import Asked, MadeBy, PairRow
 from rlhf.state.ledger.traces import Trace
 from rlhf.state.recipe import choose_recipe
 from rlhf.state.records import DimensionFeedback, ResponseRow, Review
+from rlhf.state.run_index import known_ledgers
 from rlhf.state.run_report import DatasetStage
-from rlhf.state.settings import Settings
 from rlhf.training.dataset import read_dataset
 from rlhf.training.registry import Version, find, list_adapters
 from rlhf.trust.lineage_records import (
@@ -43,21 +44,27 @@ def lineage(reference: str, *, recipe: str | None = None) -> Origin:
     """Where it comes from: NAME or NAME@VERSION (a deployed adapter), CHOSEN:REJECTED or FILE.jsonl#ROW (a pair),
     or a response's key; keys may be shortened to a beginning of four digits or more that no other has.
 
-    Ledger and adapters are those of the recipe (the one in use if left out). Raises InputError that says what
-    there is if nothing fits.
+    Ledger and adapters are those of the recipe; left out, those of the recipe in use and then of every run noted
+    in the working folder. Raises InputError that says what there is if nothing fits.
     """
     settings = choose_recipe(recipe).settings
-    ledger = Ledger(settings.storage.ledger_url)
-    try:
-        return _Lookup(ledger, settings).origin(reference.strip())
-    finally:
-        ledger.close()
+    missed: list[InputError] = []
+    for url in known_ledgers(recipe) or [settings.storage.ledger_url]:
+        with closing(Ledger(url)) as ledger:
+            # A run with storage of its own may have its adapters elsewhere too.
+            others = (run.settings.pipeline.output_dir for run in ledger.runs()) if recipe is None else ()
+            for folder in dict.fromkeys([settings.pipeline.output_dir, *others]):
+                try:
+                    return _Lookup(ledger, folder).origin(reference.strip())
+                except InputError as error:
+                    missed.append(error)
+    raise missed[0]
 
 
 class _Lookup:
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+    def __init__(self, ledger: Ledger, output_dir: str) -> None:
         self._ledger = ledger
-        self._adapters = Path(settings.pipeline.output_dir)
+        self._adapters = Path(output_dir)
 
     def origin(self, reference: str) -> Origin:
         file, _, row = reference.rpartition("#")

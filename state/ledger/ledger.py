@@ -292,18 +292,8 @@ class Ledger:
 
     # --- verdicts and feedback ----------------------------------------------------------------
 
-    def verdict(self, key: str) -> Verdict | None:
-        """A finished (scored) verdict, or None if it must be asked for."""
-        query = sa.select(t.verdicts).where(t.verdicts.c.key == key, t.verdicts.c.status == "scored")
-        with self._database.reading() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else read_verdict(row)
-
-    def add_verdict(self, run_id: str | None, verdict: Verdict, *, cached: bool = False) -> None:
-        """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage.
-
-        A `cached` one was found in the ledger: nothing is kept of it but that.
-        """
+    def add_verdict(self, run_id: str | None, verdict: Verdict) -> None:
+        """Keep a verdict; a scored one already there is left untouched. What it cost is added to the run's usage."""
         row = {
             "key": verdict.key,
             "response_key": verdict.response_key,
@@ -313,12 +303,11 @@ class Ledger:
             "body": verdict.model_dump(mode="json"),
         }
         with self._database.writing() as connection:
-            if not cached:
-                self._database.replace(connection, t.verdicts, row, unless=t.verdicts.c.status == "scored")
+            self._database.replace(connection, t.verdicts, row, unless=t.verdicts.c.status == "scored")
             if run_id is not None:
-                spent = Usage(cached=1) if cached else verdict.usage
+                spent = verdict.usage
                 usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
-                asked = {"run_id": run_id, "verdict_key": verdict.key, "cached": cached}
+                asked = {"run_id": run_id, "verdict_key": verdict.key, "cached": False}
                 self._database.add_up(connection, t.run_verdicts, asked | usage, list(usage))
 
     def note_found(self, run_id: str, keys: Iterable[str]) -> None:
@@ -364,12 +353,6 @@ class Ledger:
         texts = self.responses(rows)
         read = ((key, _feedback(rows[key], texts[key])) for key in wanted if key in rows)
         return {key: feedback for key, feedback in read if feedback is not None}
-
-    def feedback_keys(self, run_id: str) -> set[str]:
-        """Keys of the run's responses that have feedback."""
-        query = sa.select(t.feedback.c.response_key).where(t.feedback.c.run_id == run_id)
-        with self._database.reading() as connection:
-            return set(connection.execute(query).scalars())
 
     # --- people -------------------------------------------------------------------------------
 

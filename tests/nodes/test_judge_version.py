@@ -137,7 +137,7 @@ def asked_by(services: Services, run_id: str, chosen: Settings) -> None:
     new_run(services.ledger, PROMPTS, chosen, run_id)
     _, older = keys_of(RESPONSE, "clarity", chosen.judge)
     given = verdict("clarity", 80.0).model_copy(update={"key": older})
-    services.ledger.add_verdict(run_id, given, cached=False)
+    services.ledger.add_verdict(run_id, given)
 
 
 PROMPTS = parse_rows([{"prompt": "What next?"}], "general", "test")
@@ -193,7 +193,7 @@ def test_a_verdict_with_an_older_key_that_came_from_two_places_or_nobody_knows_w
 ) -> None:
     _, older = keys_of(RESPONSE, "clarity", judge_at(HERE).judge)
     alone = verdict("clarity", 80.0).model_copy(update={"key": older})
-    services.ledger.add_verdict(None, alone, cached=False)
+    services.ledger.add_verdict(None, alone)
     assert found_by(services, RESPONSE, "clarity", judge_at(HERE).judge) is None
     asked_by(services, "run-1", judge_at(HERE))
     asked_by(services, "run-2", judge_at(THERE))

@@ -1,6 +1,7 @@
 """Every line that a message tells people to type is one that works when it is pasted."""
 
 import ast
+import csv
 import os
 import re
 import shlex
@@ -117,6 +118,16 @@ def test_a_line_comes_back_as_its_words(words: tuple[str, ...]) -> None:
     assert shlex.split(shell.line(*words)) == list(words)
 
 
+def test_a_line_for_another_shell_names_the_rubrics_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLHF_RUBRICS", "our rubrics")
+    program = "import os; print(os.getcwd(), os.environ['RLHF_RUBRICS'], sep='|')"
+    line = shell.line(sys.executable, "-c", program, folder=tmp_path)
+    monkeypatch.delenv("RLHF_RUBRICS")
+    assert pasted(line, Path("/")).stdout.strip() == f"{tmp_path}|{tmp_path / 'our rubrics'}"
+
+
 @pytest.fixture
 def place(recipe: Path, prompts: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose name needs quoting, with a recipe that has a storage of its own."""
@@ -164,6 +175,9 @@ def test_what_a_run_of_its_own_storage_prints_works_when_pasted(
     sheet = place / "my sheet.csv"
     lines = sheet.read_text(encoding="utf-8-sig").splitlines(keepends=True)
     assert len(lines) > 1
+    for response in csv.DictReader(lines):
+        origin = pasted(f"rlhf lineage {response['response_id']}", place)
+        assert origin.returncode == 0, origin.stderr
     imported = pasted(importing, place)
     assert imported.returncode == 0, imported.stderr
 

@@ -82,7 +82,7 @@ class Stored:
                 strengths=[] if failed else ["short"],
                 usage=Usage(calls=1, input_tokens=10, output_tokens=5),
             )
-            self.ledger.add_verdict(RUN, verdicts[name], cached=False)
+            self.ledger.add_verdict(RUN, verdicts[name])
         result = accepted_feedback(response, verdicts, self.settings)
         self.ledger.add_feedback(RUN, response.key, result)
         return result

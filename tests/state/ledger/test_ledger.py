@@ -110,31 +110,28 @@ def test_samples_written_twice_are_there_once_and_counted_once(ledger: Ledger) -
 
 
 def test_a_failure_never_replaces_a_score_but_a_score_replaces_a_failure(ledger: Ledger) -> None:
-    ledger.add_verdict(None, verdict("failed", None), cached=False)
-    assert ledger.verdict("v" * 24) is None
-    ledger.add_verdict(None, verdict(score=60.0), cached=False)
-    ledger.add_verdict(None, verdict("failed", None), cached=False)
-    ledger.add_verdict(None, verdict(score=90.0), cached=False)
-    found = ledger.verdict("v" * 24)
-    assert found is not None
-    assert found.score == 60.0
-    assert len(ledger.verdicts(["v" * 24])) == 1
+    ledger.add_verdict(None, verdict("failed", None))
+    assert [each.status for each in ledger.verdicts(["v" * 24])] == ["failed"]
+    ledger.add_verdict(None, verdict(score=60.0))
+    ledger.add_verdict(None, verdict("failed", None))
+    ledger.add_verdict(None, verdict(score=90.0))
+    assert [each.score for each in ledger.verdicts(["v" * 24])] == [60.0]
 
 
 def test_a_verdict_from_the_ledger_costs_the_run_nothing(ledger: Ledger) -> None:
     for name in ("run-1", "run-2"):
         ledger.create_run(name, "a", SETTINGS, "x", prompts("A"))
-    ledger.add_verdict("run-1", verdict(), cached=False)
-    ledger.add_verdict("run-2", verdict(), cached=True)
+    ledger.add_verdict("run-1", verdict())
+    ledger.note_found("run-2", [verdict().key])
     assert ledger.usage("run-1") == Usage(calls=1, input_tokens=10, output_tokens=2)
     assert ledger.usage("run-2") == Usage(cached=1)
 
 
 def test_every_call_of_a_verdict_that_is_asked_again_is_counted(ledger: Ledger) -> None:
     ledger.create_run("run-1", "a", SETTINGS, "x", prompts("A"))
-    ledger.add_verdict("run-1", verdict("failed", None, calls=4), cached=False)
-    ledger.add_verdict("run-1", verdict(calls=2), cached=False)
-    ledger.add_verdict("run-1", verdict(calls=2), cached=True)
+    ledger.add_verdict("run-1", verdict("failed", None, calls=4))
+    ledger.add_verdict("run-1", verdict(calls=2))
+    ledger.note_found("run-1", [verdict().key])
     assert ledger.usage("run-1") == Usage(calls=6, input_tokens=20, output_tokens=4)
     assert ledger.totals().judging.calls == 6
 
