@@ -15,7 +15,7 @@ from rlhf.state.files.prompts import parse_rows
 from rlhf.state.graph_state import STATE_VERSION, PipelineState, RunContext, as_context
 from rlhf.state.ledger import SERVED, Ledger
 from rlhf.state.records import PromptRow
-from rlhf.state.settings import Settings
+from rlhf.state.settings import PipelineSettings, Settings
 
 DEFAULT_ADAPTER_NAME = "adapter"
 
@@ -43,6 +43,21 @@ def _registered(services: Services, run_id: str, state: PipelineState, runtime: 
     return services.run(run_id).adapter_name
 
 
+def check_size(rows: Sequence[PromptRow], limits: PipelineSettings) -> None:
+    """Refuse more prompts, or longer ones, than the operator lets a run have (InputError)."""
+    if len(rows) > limits.max_prompts:
+        raise InputError(
+            f"There are {len(rows):,} prompts, and pipeline.max_prompts is {limits.max_prompts:,}: "
+            "leave some out, or raise it in the recipe."
+        )
+    longest = max(rows, key=lambda row: len(row.text), default=None)
+    if longest is not None and len(longest.text) > limits.max_prompt_chars:
+        raise InputError(
+            f"A prompt has {len(longest.text):,} characters ({longest.text[:40]!r} …), and "
+            f"pipeline.max_prompt_chars is {limits.max_prompt_chars:,}: shorten it, or raise it in the recipe."
+        )
+
+
 def _listed(prompts: object) -> list[dict[str, Any]]:
     """A client's prompts, which may be anything."""
     if prompts is not None and not isinstance(prompts, list):
@@ -63,8 +78,9 @@ def register_run(
 ) -> None:
     """Write the run and its prompts to the ledger, held-out prompts marked.
 
-    Raises InputError for unusable names or rubric packs, for an existing run id and for too few prompts.
+    Raises InputError for unusable names or rubric packs, for an existing run id and for too few or too many prompts.
     """
+    check_size(rows, settings.pipeline)
     checked_name(run_id, "Run id")
     checked_name(adapter_name, "Adapter name")
     for task_type in sorted({row.task_type for row in rows}):

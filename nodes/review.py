@@ -31,11 +31,14 @@ async def review(
     """
     run_id, round = state["run_id"], state["round"]
     ledger = services.ledger
-    rules = (await in_thread(services.run, run_id)).settings.review
+    run = await in_thread(services.run, run_id)
+    rules = run.settings.review
     page = await in_thread(lambda: pending_reviews(ledger, run_id, round, rules.page))
     if not page:
         return Command(goto="build_dataset", update={"complaint": ""})
-    requests = [request_of(key, found, texts=rules.texts_in_interrupts) for key, found in page.items()]
+    # The command line and Python show the texts of the ledger: no checkpoint of theirs holds an excerpt.
+    texts = rules.texts_in_interrupts and run.is_served
+    requests = [request_of(key, found, texts=texts) for key, found in page.items()]
     blind = all(found.in_audit for found in page.values())
     given = ask(
         requests,

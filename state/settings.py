@@ -17,7 +17,7 @@ from rlhf.state.endpoints import (
     default_key_env,
     parse_model,
 )
-from rlhf.state.errors import SettingsError, first_mistake
+from rlhf.state.errors import SettingsError, first_mistake, shown_key
 from rlhf.state.field_docs import describe_fields
 
 GateMode = Literal["ask", "auto"]
@@ -164,6 +164,10 @@ class PipelineSettings(_Section):
     """Most prompts that are held out, whatever the share says; 0: no bound."""
     rounds: int = Field(default=1, ge=1, le=20)
     """Rounds of generating, judging and training; each goes on from the adapter of the one before."""
+    max_prompts: int = Field(default=100_000, ge=1)
+    """Prompts a run may have; more are refused."""
+    max_prompt_chars: int = Field(default=100_000, ge=1, le=10_000_000)
+    """Characters a prompt may have; one that is longer is refused."""
     seed: int = Field(default=7, ge=0)
     """Seed of everything drawn: held-out prompts, the audit sample, sampling and training."""
     output_dir: str = "models/adapters"
@@ -194,7 +198,7 @@ class AcceptanceSettings(_Section):
         if unknown or missing:
             raise ValueError(
                 f"weights must name exactly {', '.join(DIMENSIONS)}"
-                + (f"; unknown: {', '.join(unknown)}" if unknown else "")
+                + (f"; unknown: {', '.join(map(shown_key, unknown))}" if unknown else "")
                 + (f"; missing: {', '.join(missing)}" if missing else "")
             )
         if any(weight < 0 for weight in weights.values()):

@@ -90,7 +90,9 @@ def ascii_texts() -> st.SearchStrategy[str]:
 async def asked(endpoint: Endpoint, status: int, headers: dict[str, str], body: str) -> None:
     """Ask once, get this, and read from it all that is read of answers."""
     answer = httpx.MockTransport(
-        lambda _: httpx.Response(status, headers=headers, content=body.encode("utf-8", "surrogatepass"))
+        lambda _: httpx.Response(
+            status, headers=headers, stream=httpx.ByteStream(body.encode("utf-8", "surrogatepass"))
+        )
     )
     async with httpx.AsyncClient(transport=answer) as client:
         try:

@@ -106,6 +106,7 @@ def _made(
     status: int, headers: Mapping[str, str], sentence: str, words: str, body: Any, key: str | None
 ) -> Complaint:
     text = without_keys(" ".join(sentence.split()), key)
+    text = "".join(c if c.isprintable() else "\ufffd" for c in text)
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"
     promised = wait_in_headers(headers, gauges=False)

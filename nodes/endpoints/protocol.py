@@ -26,6 +26,7 @@ from rlhf.nodes.endpoints.refusals import GENERATION, is_the_inputs_fault, probl
 from rlhf.nodes.endpoints.stream import assembled
 from rlhf.nodes.endpoints.text import has_calls
 from rlhf.state.endpoints import Endpoint, on_this_machine
+from rlhf.state.errors import shown_key
 from rlhf.state.records import FailureKind
 
 _UNFINISHED: Final = {
@@ -236,10 +237,12 @@ def _said(text: str) -> str:
 
 
 def _redirected(endpoint: Endpoint, answer: httpx.Response) -> Problem:
-    there = urlsplit(urljoin(endpoint.url("/chat/completions"), answer.headers.get("location", "")))
-    shown = (
-        f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path.removesuffix('/chat/completions')}"
-    )
+    try:
+        there = urlsplit(urljoin(endpoint.url("/chat/completions"), answer.headers.get("location", "")))
+        where = f"{there.scheme}://{there.netloc.rpartition('@')[2]}"
+        shown = shown_key(f"{where}{there.path.removesuffix('/chat/completions')}")
+    except ValueError:
+        shown = "something that is no address"
     message = (
         f"{endpoint.shown} redirects to {shown} (HTTP {answer.status_code}), where the key is not sent: "
         "write the address that is really meant as base_url."

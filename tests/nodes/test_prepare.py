@@ -52,3 +52,15 @@ def test_a_broken_rubric_pack_is_refused_before_the_run_exists(
     with pytest.raises(InputError, match=r"brand_new\.yaml, line 2"):
         register_run(ledger, settings(), "run-1", "planner", rows, "rows")
     assert ledger.runs() == []
+
+
+def test_more_or_longer_prompts_than_the_operator_allows_are_refused(ledger: Ledger) -> None:
+    few = settings(pipeline={"max_prompts": 7})
+    with pytest.raises(
+        InputError, match=r"There are 8 prompts, and pipeline\.max_prompts is 7: leave some out"
+    ):
+        register_run(ledger, few, "run-1", "planner", prompt_rows(8), "rows")
+    short = settings(pipeline={"max_prompt_chars": 5})
+    with pytest.raises(InputError, match=r"pipeline\.max_prompt_chars is 5: shorten it, or raise it"):
+        register_run(ledger, short, "run-1", "planner", prompt_rows(8), "rows")
+    assert ledger.runs() == []

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rlhf import AutomatedRLHFPipeline, PipelineConfig
 from rlhf.cli import app
-from rlhf.runs.drive import Pending
+from rlhf.runs.drive import Pending, pending_of
 from rlhf.state.errors import GenerationError, InputError, SettingsError
 from tests.rlhf.conftest import PROMPTS, seeded
 from tests.scripted_endpoint import ScriptedEndpoint, is_judge_call
@@ -70,6 +70,18 @@ def test_a_model_that_never_answers_stops_the_run_with_its_reason(
     assert told.startswith("Note: "), "what the prompts cannot prove is said before anything is asked"
     assert "held-out prompts prove no improvement: 12 are the fewest" in told
     assert "favour its own writing" not in told, "a function of the caller's is not the judge"
+
+
+def test_the_checkpoints_of_a_run_that_waits_hold_none_of_its_texts(recipe: Path) -> None:
+    with AutomatedRLHFPipeline(recipe=recipe) as pipeline:
+        waiting = pipeline.run_full_pipeline(PROMPTS, seeded({}), on_review=lambda _: None, progress=False)
+        asked = asyncio.run(pending_of(pipeline.services, waiting.run_id))
+        assert asked is not None
+        texts = [request["args"][name] for request in asked.requests for name in ("prompt", "response")]
+        path = pipeline.services.settings.storage.checkpoint_path
+    stored = b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+    assert asked.requests[0]["args"]["response_id"].encode() in stored
+    assert [text for text in texts if text.encode() in stored] == []
 
 
 def test_people_answer_in_code_and_may_leave_a_run_waiting(recipe: Path) -> None:
