@@ -45,6 +45,8 @@ def test_a_shipped_recipe_loads_and_names_every_key(name: str) -> None:
             "concurrency",
             "extra_body",
             "identity",
+            "max_answer_bytes",
+            "max_response_chars",
             "timeout",
         }
 
