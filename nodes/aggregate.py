@@ -80,6 +80,7 @@ def aggregate_verdicts(
     told = [verdicts[name] for name in scored]
     return Feedback(
         prompt=response.prompt,
+        turns=response.turns,
         response=response.text,
         prompt_id=response.prompt_key,
         response_id=response.key,

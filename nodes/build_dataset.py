@@ -20,7 +20,7 @@ from rlhf.state.run_report import DatasetStage
 from rlhf.training.dataset import Row, write_dataset
 from rlhf.training.local_model import resolve_model
 from rlhf.training.pairs import REMEDIES, Candidate, Pair, Rules, select_pairs
-from rlhf.training.tokens import TEMPLATE_TOKENS, token_counter
+from rlhf.training.tokens import TEMPLATE_TOKENS, TURN_TOKENS, token_counter
 
 
 async def build_dataset(
@@ -125,7 +125,13 @@ def _fits(run: RunRow, responses: Mapping[str, ResponseRow]) -> Callable[[Candid
     # A prompt is counted once, however many of its responses are looked at.
     count = lru_cache(maxsize=None)(token_counter(resolve_model(run.settings.training.base_model)))
     room = run.settings.dataset.max_length - TEMPLATE_TOKENS
-    return lambda candidate: count(responses[candidate.key].prompt) + count(candidate.text) <= room
+
+    def fits(candidate: Candidate) -> bool:
+        response = responses[candidate.key]
+        turns = TURN_TOKENS * len(response.turns or ())
+        return turns + count(response.prompt) + count(candidate.text) <= room
+
+    return fits
 
 
 def _row(pair: Pair, responses: Mapping[str, ResponseRow]) -> Row:
@@ -138,6 +144,7 @@ def _row(pair: Pair, responses: Mapping[str, ResponseRow]) -> Row:
         prompt_key=pair.prompt_key,
         chosen_key=pair.chosen.key,
         rejected_key=pair.rejected.key,
+        turns=responses[pair.chosen.key].turns,
     )
 
 

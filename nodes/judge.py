@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 
 from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.crews.requests import ChatMessage, JudgeReply, JudgeRequest, ModelCall
-from rlhf.nodes.judge_version import key_of, template_version
+from rlhf.nodes.judge_version import asked_version, key_of
 from rlhf.nodes.panel import evidence_for, pack_for, settings_of
 from rlhf.nodes.services import Services
 from rlhf.nodes.tracing.spans import span, spend
@@ -88,14 +88,19 @@ def _request(
 ) -> JudgeRequest:
     pack = pack_for(response.task_type)
     evidence = evidence_for(pack, response)
-    about = (response.prompt, response.text, response.context)
+    about = (response.asked, response.text, response.context)
     if judge.mode == "combined":
         findings = {dimension: evidence[dimension].told for dimension in dimensions}
         messages = combined_messages(pack, *about, findings, judge.reasoning)
     else:
         [dimension] = dimensions
         messages = judge_messages(
-            pack, dimension, *about, evidence[dimension].told, style=judge.style, reasoning=judge.reasoning
+            pack,
+            dimension,
+            *about,
+            evidence[dimension].told,
+            style=judge.style,
+            reasoning=judge.reasoning,
         )
     return JudgeRequest(
         response_key=response.key,
@@ -121,5 +126,5 @@ def _verdict(reply: JudgeReply, response: ResponseRow, dimension: str, judge: Ju
         dimension=dimension,
         model=judge.model,
         rubric_version=pack_for(response.task_type).version,
-        template_version=template_version(judge),
+        template_version=asked_version(judge, response),
     )

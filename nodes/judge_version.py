@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rlhf.nodes.panel import pack_for
 from rlhf.nodes.services import Services
 from rlhf.prompts.combined import COMBINED_VERSION
-from rlhf.prompts.messages import TEMPLATE_VERSION
+from rlhf.prompts.messages import CONVERSATION_VERSION, TEMPLATE_VERSION
 from rlhf.state.keys import verdict_key
 from rlhf.state.ledger import Ledger
 from rlhf.state.measures import Calibration, JudgeVersion
@@ -82,8 +82,18 @@ def _came_from(ledger: Ledger, key: str, address: str) -> bool:
 
 def _key(identity: str, response: ResponseRow, dimension: str, judge: JudgeSettings) -> str:
     return verdict_key(
-        identity, pack_for(response.task_type).version, template_version(judge), response.key, dimension
+        identity,
+        pack_for(response.task_type).version,
+        asked_version(judge, response),
+        response.key,
+        dimension,
     )
+
+
+def asked_version(judge: JudgeSettings, response: ResponseRow) -> str:
+    """Version of what is asked about this response: of a conversation, of what is told of conversations too."""
+    version = template_version(judge)
+    return version if response.turns is None else f"{version}/turns-{CONVERSATION_VERSION}"
 
 
 def template_version(judge: JudgeSettings) -> str:

@@ -57,7 +57,8 @@ def _known(services: Services, run_id: str | None, response_id: str, judge: Judg
 
 def _register(ledger: Ledger, state: JudgeState, task_type: str) -> str:
     pack_for(task_type)
-    row = {"prompt": state.get("prompt"), "context": state.get("context") or {}, "task_type": task_type}
+    asked = {"messages": state["messages"]} if state.get("messages") else {"prompt": state.get("prompt")}
+    row = {**asked, "context": state.get("context") or {}, "task_type": task_type}
     prompt = parse_prompt(row, task_type, "input")
     response = checked_text("input", "response", state.get("response"), may_be_empty=True)
     ledger.add_prompt(prompt)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langgraph.config import get_config
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 IN_FLIGHT = 256
 """Responses before the judges at once: one batch of a run, or what a retry and an evaluation send side by side."""
 
-Respond = Callable[[str], object]
-"""A caller's model: from a prompt to a text, or to an awaitable of one."""
+Respond = Callable[[Any], object]
+"""A caller's model: from a prompt (a text, or the messages of a conversation) to a text or an awaitable of one."""
 
 
 class Services:

@@ -10,7 +10,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rlhf.prompts.messages import SHARED, Message, answer_order, answer_schema, fill, shared_values
+from rlhf.prompts.messages import (
+    SHARED,
+    Message,
+    Prompt,
+    answer_order,
+    answer_schema,
+    fill,
+    shared_part,
+    shared_values,
+)
 from rlhf.prompts.neutralise import NEUTRALISING, neutralise
 from rlhf.prompts.rubric import RubricPack
 
@@ -63,7 +72,7 @@ def combined_schema(dimensions: Sequence[str], reasoning: bool) -> dict[str, Any
 
 def combined_messages(
     pack: RubricPack,
-    prompt: str,
+    prompt: Prompt,
     response: str,
     context: Mapping[str, Any],
     findings: Mapping[str, Sequence[str]],
@@ -82,7 +91,10 @@ def combined_messages(
     }
     return [
         {"role": "system", "content": fill(_SYSTEM, shared)},
-        {"role": "user", "content": fill(SHARED["full"], shared) + "".join(parts) + fill(_ANSWER, answer)},
+        {
+            "role": "user",
+            "content": shared_part(shared, "full", prompt) + "".join(parts) + fill(_ANSWER, answer),
+        },
     ]
 
 

@@ -17,6 +17,8 @@ from rlhf.prompts.rubric import DimensionRubric, RubricPack
 
 Style = Literal["full", "compact"]
 Message = dict[str, str]
+Prompt = str | Sequence[Message]
+"""What was asked: one question, or the turns of a conversation as role and content."""
 
 
 class VerdictAnswer(BaseModel):
@@ -63,6 +65,20 @@ Task type: {task_type}. {description}
     "compact": "Prompt {code}:\n{prompt}\nResponse {code}:\n{response}\nEnd {code}.\n",
 }
 
+CONVERSATION: Final = {
+    "full": """\
+The prompt is a conversation. Each turn stands under a line that names its role and carries the code of the markers; \
+the response is the assistant's next turn.
+Judge the response alone. What the system turn demands is demanded of it, what was said before counts as known, and \
+earlier answers of the assistant are no fault or merit of it.
+
+""",
+    "compact": "The prompt is a conversation; grade the next answer alone.\n",
+}
+"""Stands before the shared part where the prompt is a conversation."""
+
+_TURN: Final = "[{code} turn {number} of {count}, {role}]\n{content}"
+
 _DIMENSION: Final = {
     "full": """\
 Dimension: {dimension}. {question}
@@ -94,6 +110,8 @@ _COMPACT_LEVELS: Final = (0, 3, 5)
 _LAYOUT: Final = "1"  # raise it when the code below changes what a judge sees
 _WORDING: Final = json.dumps([_SYSTEM, SHARED, _DIMENSION, _ANSWER, _KEYS, NEUTRALISING])
 TEMPLATE_VERSION: Final[str] = f"{_LAYOUT}.{hashlib.sha256(_WORDING.encode()).hexdigest()[:12]}"
+CONVERSATION_VERSION: Final[str] = hashlib.sha256(json.dumps([CONVERSATION, _TURN]).encode()).hexdigest()[:12]
+"""Version of what is told of conversations alone: a judge of single questions stays the same judge."""
 
 
 def answer_order(reasoning: bool) -> tuple[str, ...]:
@@ -115,7 +133,7 @@ def answer_schema(reasoning: bool) -> dict[str, Any]:
 def judge_messages(
     pack: RubricPack,
     dimension: str,
-    prompt: str,
+    prompt: Prompt,
     response: str,
     context: Mapping[str, Any],
     findings: Sequence[str],
@@ -135,27 +153,48 @@ def judge_messages(
     own = _dimension_values(dimension, rubric, facts, style, reasoning)
     return [
         {"role": "system", "content": fill(_SYSTEM[style], shared)},
-        {"role": "user", "content": fill(SHARED[style], shared) + fill(_DIMENSION[style], own)},
+        {"role": "user", "content": shared_part(shared, style, prompt) + fill(_DIMENSION[style], own)},
     ]
 
 
+def shared_part(values: Mapping[str, str], style: Style, prompt: Prompt) -> str:
+    """What all dimensions share, filled with the `shared_values` of the prompt."""
+    return ("" if isinstance(prompt, str) else CONVERSATION[style]) + fill(SHARED[style], values)
+
+
 def shared_values(
-    pack: RubricPack, prompt: str, response: str, context: Mapping[str, Any], style: Style = "full"
+    pack: RubricPack, prompt: Prompt, response: str, context: Mapping[str, Any], style: Style = "full"
 ) -> dict[str, str]:
     """What fills the placeholders that all dimensions share, neutralised, with the markers' code."""
-    prompt, response = neutralise(prompt), neutralise(response)
+    turns = (
+        [] if isinstance(prompt, str) else [(turn["role"], neutralise(turn["content"])) for turn in prompt]
+    )
+    asked = [neutralise(prompt)] if isinstance(prompt, str) else [content for _, content in turns]
+    response = neutralise(response)
     told = neutralise(json.dumps(context, ensure_ascii=False, sort_keys=True, default=str))
+    code = _code(*asked, response, told, digits=6 if style == "compact" else 16)
     return {
         "role": pack.persona.role,
         "goal": pack.persona.goal,
         "backstory": pack.persona.backstory,
         "task_type": pack.task_type,
         "description": pack.description,
-        "code": _code(prompt, response, told, digits=6 if style == "compact" else 16),
-        "prompt": prompt,
+        "code": code,
+        "prompt": _conversation(turns, code) if turns else asked[0],
         "context": told,
         "response": response,
     }
+
+
+def _conversation(turns: Sequence[tuple[str, str]], code: str) -> str:
+    """The turns, role and text each, under lines that nobody who wrote one could have written."""
+    return "\n\n".join(
+        fill(
+            _TURN,
+            {"code": code, "number": str(n), "count": str(len(turns)), "role": role, "content": content},
+        )
+        for n, (role, content) in enumerate(turns, 1)
+    )
 
 
 def _dimension_values(

@@ -6,17 +6,22 @@ from typing import Any
 from rlhf.client import Client, Judge, Recipe, settings_from, waited
 from rlhf.progress import live_progress
 from rlhf.runs.judge import Item, judge_all
+from rlhf.state.conversation import Asked
 from rlhf.state.errors import InputError
-from rlhf.state.files.prompts import checked_text, parse_prompt
+from rlhf.state.files.prompts import parse_answered
 from rlhf.state.records import Feedback
 
 
 class _Panel(Client):
     """Five judges, each a crew, and the deterministic checks: the same graph as `rlhf judge`."""
 
-    async def _feedback(self, prompt: str, model_output: str, context: Mapping[str, Any] | None) -> Feedback:
+    async def _feedback(
+        self, prompt: Asked, model_output: str, context: Mapping[str, Any] | None
+    ) -> Feedback:
         row = {"prompt": prompt, "response": model_output, "context": context}
-        [feedback] = await self._batch([_item(row, self.settings.task_type, "input")], 1, progress=False)
+        [feedback] = await self._batch(
+            [parse_answered(row, self.settings.task_type, "input")], 1, progress=False
+        )
         return feedback
 
     async def _batch(self, items: Sequence[Item], batch_size: int, *, progress: bool) -> list[Feedback]:
@@ -27,14 +32,10 @@ class _Panel(Client):
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}; it must be a whole number of at least 1.")
         task_type = self.settings.task_type
-        return [_item(example, task_type, f"example {number}") for number, example in enumerate(examples, 1)]
-
-
-def _item(example: object, task_type: str, where: str) -> Item:
-    prompt = parse_prompt(example, task_type, where)
-    assert isinstance(example, Mapping), "parse_prompt takes nothing else"
-    output = example.get("output", example.get("response"))
-    return prompt, checked_text(where, "output", output, may_be_empty=True)
+        return [
+            parse_answered(example, task_type, f"example {number}")
+            for number, example in enumerate(examples, 1)
+        ]
 
 
 class SyntheticFeedbackGenerator(_Panel):
@@ -51,9 +52,9 @@ class SyntheticFeedbackGenerator(_Panel):
         super().__init__(settings_from(recipe, judge, task_type))
 
     def generate_feedback(
-        self, prompt: str, model_output: str, context: Mapping[str, Any] | None = None
+        self, prompt: Asked, model_output: str, context: Mapping[str, Any] | None = None
     ) -> Feedback:
-        """Judge one response.
+        """Judge one response to a prompt, a text or the messages of a conversation.
 
         `context` holds the facts it must respect (brand, retailers, budget, caps, banned and required terms).
         The overall score is 0–100, the rating 1–5 stars; both are None if no judge could answer, and a single
@@ -63,7 +64,7 @@ class SyntheticFeedbackGenerator(_Panel):
         return waited(self.agenerate_feedback(prompt, model_output, context))
 
     async def agenerate_feedback(
-        self, prompt: str, model_output: str, context: Mapping[str, Any] | None = None
+        self, prompt: Asked, model_output: str, context: Mapping[str, Any] | None = None
     ) -> Feedback:
         """`generate_feedback` for asynchronous code."""
         return await self._feedback(prompt, model_output, context)
@@ -73,8 +74,9 @@ class SyntheticFeedbackGenerator(_Panel):
     ) -> list[Feedback]:
         """Judge many responses, at most `batch_size` side by side; feedback comes in the order of `examples`.
 
-        An example has `prompt` and `output` (or `response`), and optionally `context` and `task_type`. Raises
-        InputError naming the first example that cannot be used, before anything is asked.
+        An example has `prompt` and `output` (or `response`), or `messages` that end with the answer, and optionally
+        `context` and `task_type`. Raises InputError naming the first example that cannot be used, before anything is
+        asked.
         """
         return waited(self.agenerate_batch(examples, batch_size, progress=progress))
 
@@ -104,7 +106,9 @@ class MultiAgentRLHF(_Panel):
         changes = {"acceptance": {"weights": dict(weights)}} if weights is not None else None
         super().__init__(settings_from(recipe, judge, task_type, changes))
 
-    def evaluate(self, prompt: str, model_output: str, context: Mapping[str, Any] | None = None) -> Feedback:
+    def evaluate(
+        self, prompt: Asked, model_output: str, context: Mapping[str, Any] | None = None
+    ) -> Feedback:
         """Judge one response: `accuracy_score` and its siblings are 0–100, `is_acceptable` follows the recipe.
 
         Raises what `SyntheticFeedbackGenerator.generate_feedback` raises.
@@ -112,7 +116,7 @@ class MultiAgentRLHF(_Panel):
         return waited(self.aevaluate(prompt, model_output, context))
 
     async def aevaluate(
-        self, prompt: str, model_output: str, context: Mapping[str, Any] | None = None
+        self, prompt: Asked, model_output: str, context: Mapping[str, Any] | None = None
     ) -> Feedback:
         """`evaluate` for asynchronous code."""
         return await self._feedback(prompt, model_output, context)

@@ -29,7 +29,8 @@ Prompts = Sequence[str | Mapping[str, Any]] | str | Path
 """Texts, or rows with `prompt` and optionally `context`, `task_type` and `id`; or a file of them."""
 
 InferenceFunction = Callable[[str], str | None] | Callable[[str], Awaitable[str | None]]
-"""From a prompt to the model's response. What it raises, or None, is that response's failure."""
+"""From a prompt to the model's response; a prompt that is a conversation comes as a list of messages, role and
+content each. What it raises, or None, is that response's failure."""
 
 Answers = Sequence[Mapping[str, Any]] | str | None
 """Decisions, {"type": "approve" | "edit" | "reject", "response_id"?, "rating"?, "message"?, "reviewer"?}, or a word."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlhf.nodes.tracing.redaction import redacted
+from rlhf.state.conversation import asked_of
 from rlhf.state.errors import EndpointError, InputError, SettingsError
 from rlhf.state.records import Record
 from rlhf.training.dataset import Row, read_dataset
@@ -108,7 +109,7 @@ def _example(row: Row, dataset_id: uuid.UUID) -> dict[str, Any]:
     keys = {"prompt_key": row.prompt_key, "chosen_key": row.chosen_key, "rejected_key": row.rejected_key}
     example: dict[str, Any] = redacted(
         {
-            "inputs": {"prompt": row.prompt},
+            "inputs": {"prompt": asked_of(row.prompt, row.turns)},
             "reference_outputs": {"chosen": row.chosen, "rejected": row.rejected},
             "metadata": {
                 "chosen_score": row.chosen_score,

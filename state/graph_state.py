@@ -111,12 +111,20 @@ def either(left: str, right: str) -> str:
     return right or left
 
 
+_TURNS = [
+    {"role": "system", "content": "You plan media for Northpeak."},
+    {"role": "user", "content": "Split $100 between Amazon and CVS."},
+]
+
+
 @_described
 class JudgeInput(TypedDict):
     """One response to be judged."""
 
     prompt: Annotated[str, Field(examples=["Split $100 between Amazon and CVS."])]
-    """What was asked."""
+    """What was asked; left empty where messages are given."""
+    messages: NotRequired[Annotated[list[dict[str, str]] | None, Field(default=None, examples=[_TURNS])]]
+    """A conversation that was answered, as role and content: a system turn or none, then user and assistant."""
     response: Annotated[str, Field(examples=["Amazon: $60. CVS: $40."])]
     """What was answered."""
     context: NotRequired[Annotated[dict[str, Any], Field(default={}, examples=[{"budget": 100}])]]
@@ -167,6 +175,8 @@ class JudgeOutput(TypedDict, total=False):
 
     prompt: str
     """What was asked."""
+    turns: list[dict[str, Any]] | None
+    """The turns of a prompt that is a conversation; None where it is one question."""
     response: str
     """What was answered."""
     prompt_id: str
@@ -217,6 +227,8 @@ class JudgeState(JudgeOutput, total=False):
 
     context: Annotated[dict[str, Any], EphemeralValue]
     """Input facts; moved to the ledger by `route`."""
+    messages: Annotated[list[dict[str, str]] | None, EphemeralValue]
+    """The input's conversation; moved to the ledger by `route`."""
     run_id: str
     """The run the response belongs to; absent for a single judgement."""
     verdicts: Annotated[dict[str, str], one_of]
@@ -234,7 +246,9 @@ class Row(TypedDict):
     """A prompt, as a row of a prompts file."""
 
     prompt: str
-    """What the model is asked."""
+    """What the model is asked; left empty where messages are given."""
+    messages: NotRequired[list[dict[str, str]] | None]
+    """A conversation to go on with, as role and content; its last turn is the user's."""
     context: NotRequired[dict[str, Any]]
     """Facts the answer must respect: brand, retailers, budget, caps, banned and required terms."""
     task_type: NotRequired[str]

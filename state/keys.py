@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -14,9 +15,15 @@ def content_key(*parts: Any) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def prompt_key(text: str, context: dict[str, Any], task_type: str) -> str:
-    """Key of a prompt: its text, its context and the task type it is judged under."""
-    return content_key("prompt", text, context, task_type)
+def prompt_key(
+    text: str, context: dict[str, Any], task_type: str, turns: Sequence[Mapping[str, Any]] | None = None
+) -> str:
+    """Key of a prompt: its text, its context and the task type it is judged under; of a conversation its turns too."""
+    if not turns:
+        return content_key("prompt", text, context, task_type)
+    return content_key(
+        "prompt", text, context, task_type, [[turn["role"], turn["content"]] for turn in turns]
+    )
 
 
 def response_key(prompt: str, text: str) -> str:

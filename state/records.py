@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from rlhf.state.conversation import Asked, Turn, asked_of
 from rlhf.state.read_only import Record as Record
 from rlhf.state.scores import points_of_rating
 
@@ -22,13 +23,21 @@ class PromptRow(Record):
     id: str
     """The user's id, or its position in the file."""
     text: str
-    """What is asked."""
+    """What is asked; of a conversation the whole of it, each turn under its role."""
+    turns: list[Turn] | None = None
+    """The turns of a conversation, a system turn or none and then user and assistant in turn, the last the user's;
+    None where `text` is the one question."""
     context: dict[str, Any] = Field(default_factory=dict)
     """Facts that a response must respect: brand, retailers, budget, caps, required and banned terms."""
     task_type: str
     """Rubric pack that responses are judged by."""
     split: Literal["train", "held_out"] = "train"
     """train: responses become pairs; held_out: kept for the evaluation, never trained on."""
+
+    @property
+    def asked(self) -> Asked:
+        """What a policy is asked: the text, or of a conversation its messages."""
+        return asked_of(self.text, self.turns)
 
 
 class ResponseRow(Record):
@@ -40,12 +49,19 @@ class ResponseRow(Record):
     """Key of the prompt that it answers."""
     prompt: str
     """The prompt's text."""
+    turns: list[Turn] | None = None
+    """The turns of a prompt that is a conversation."""
     context: dict[str, Any]
     """The prompt's context."""
     task_type: str
     """The prompt's rubric pack."""
     text: str
     """What was answered."""
+
+    @property
+    def asked(self) -> Asked:
+        """What was asked: the text, or of a conversation its messages."""
+        return asked_of(self.prompt, self.turns)
 
 
 class SampleRow(Record):
@@ -213,6 +229,8 @@ class HumanLabel(Record):
     """Rubric pack it was judged by; empty if not known."""
     prompt: str = ""
     """What was asked; empty if not known."""
+    turns: list[Turn] | None = None
+    """The turns of a prompt that is a conversation; None where it is one question."""
     response: str = ""
     """What was answered; empty if not known."""
     rating: int = Field(ge=1, le=5)
@@ -253,6 +271,8 @@ class Feedback(Record):
 
     prompt: str
     """What was asked."""
+    turns: list[Turn] | None = None
+    """The turns of a prompt that is a conversation; None where it is one question."""
     response: str
     """What was answered."""
     prompt_id: str = ""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rlhf.state.conversation import Turn, asked_of, messages_of, transcript
 from rlhf.state.errors import DatasetError, InputError
 from rlhf.state.files.atomic import checked_name, sha256_file, write_atomic, write_json
 from rlhf.state.files.lines import json_lines
@@ -19,6 +20,7 @@ class Row:
     """One preference: what was asked, the better and the worse answer, and where they come from."""
 
     prompt: str
+    """What was asked; of a conversation the whole of it, each turn under its role."""
     chosen: str
     rejected: str
     chosen_score: float
@@ -26,11 +28,13 @@ class Row:
     prompt_key: str
     chosen_key: str
     rejected_key: str
+    turns: Sequence[Turn] | None = None
+    """The turns of a prompt that is a conversation; None where it is one question."""
 
     def as_record(self) -> dict[str, Any]:
         """The row in TRL's conversational preference format."""
         record: dict[str, Any] = {
-            "prompt": [{"role": "user", "content": self.prompt}],
+            "prompt": messages_of(asked_of(self.prompt, self.turns)),
             "chosen": [{"role": "assistant", "content": self.chosen}],
             "rejected": [{"role": "assistant", "content": self.rejected}],
         }
@@ -105,5 +109,14 @@ def _manifest_of(path: Path) -> Path:
 
 
 def _row(record: Mapping[str, Any]) -> Row:
-    texts = {name: record[name][0]["content"] for name in ("prompt", "chosen", "rejected")}
-    return Row(**texts, **{name: record[name] for name in _NUMBERS_AND_KEYS})
+    messages = record["prompt"]
+    turns = None
+    if [message["role"] for message in messages] != ["user"]:
+        turns = [Turn(role=message["role"], content=message["content"]) for message in messages]
+    return Row(
+        prompt=transcript(turns) if turns else messages[0]["content"],
+        chosen=record["chosen"][0]["content"],
+        rejected=record["rejected"][0]["content"],
+        **{name: record[name] for name in _NUMBERS_AND_KEYS},
+        turns=turns,
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rlhf.state.conversation import Asked
 from rlhf.state.errors import GenerationError
 from rlhf.state.files.atomic import write_atomic
 from rlhf.state.files.lines import json_lines
@@ -36,8 +37,8 @@ class GenerateTask(_Record):
 
     id: str
     """Whatever tells the prompts apart."""
-    prompt: str
-    """What is asked."""
+    prompt: Asked
+    """What is asked: a question, or a conversation."""
     variation: int = Field(ge=0)
     """Number of this response among those to the prompt, from 0."""
 

@@ -7,6 +7,8 @@ from rlhf.state.errors import DatasetError
 
 TEMPLATE_TOKENS = 32
 """Allowance for the chat template around a prompt and a response."""
+TURN_TOKENS = 8
+"""Allowance for what it puts around each turn of a conversation."""
 
 
 def token_counter(model: Path) -> Callable[[str], int]:

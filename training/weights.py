@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlhf.state.conversation import Asked, messages_of
 from rlhf.state.errors import GenerationError, InputError
 
 
@@ -16,10 +17,10 @@ class Loaded:
     tokenizer: Any
     context: int
 
-    def encode(self, prompt: str) -> list[int]:
-        """Token ids of the prompt as a chat, up to where the response begins."""
+    def encode(self, asked: Asked) -> list[int]:
+        """Token ids of what is asked as a chat, up to where the response begins."""
         ids: list[int] = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
+            messages_of(asked), add_generation_prompt=True, return_dict=False
         )
         return ids
 

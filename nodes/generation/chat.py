@@ -15,11 +15,12 @@ from rlhf.nodes.endpoints.protocol import CallFailed, Completion, new_client
 from rlhf.nodes.endpoints.readiness import checked_ready_to_ask
 from rlhf.nodes.endpoints.text import cleaned, content_text
 from rlhf.nodes.generation.generated import Generated
+from rlhf.state.conversation import Asked, Message, messages_of
 from rlhf.state.endpoints import Endpoint
 
 
-async def chat(endpoint: Endpoint, prompt: str, seed: int, patience: Patience | None = None) -> Generated:
-    """The endpoint's response to `prompt` as a single user message; `seed` is sent along.
+async def chat(endpoint: Endpoint, asked: Asked, seed: int, patience: Patience | None = None) -> Generated:
+    """The endpoint's response to what is asked, a question or a conversation; `seed` is sent along.
 
     At most `endpoint.concurrency` calls are under way over the whole process; rate limits, errors and
     timeouts are retried as `lane` says and then returned as a problem. Can be awaited on any event loop:
@@ -29,7 +30,7 @@ async def chat(endpoint: Endpoint, prompt: str, seed: int, patience: Patience | 
     await checked_ready_to_ask(endpoint, "policy")
     writers = _writers()
     return await writers.background.run(
-        writers.write(endpoint, endpoint.key(), prompt, seed, patience or Patience())
+        writers.write(endpoint, endpoint.key(), asked, seed, patience or Patience())
     )
 
 
@@ -49,7 +50,7 @@ class _Writers:
         self._lanes: dict[tuple[str, int, str | None, Patience], Lane] = {}
 
     async def write(
-        self, endpoint: Endpoint, key: str | None, prompt: str, seed: int, patience: Patience
+        self, endpoint: Endpoint, key: str | None, asked: Asked, seed: int, patience: Patience
     ) -> Generated:
         way = (endpoint.identity, endpoint.concurrency, key, patience)
         if way not in self._lanes:
@@ -58,15 +59,15 @@ class _Writers:
             # In a thread: it imports, and reads certificates.
             model = await asyncio.to_thread(self._model, endpoint)
             self._models.setdefault(endpoint, model)
-        calls = 0
+        messages, calls = messages_of(asked), 0
 
         async def attempt() -> Generated:
             nonlocal calls
-            generated = await self._attempt(endpoint, prompt, seed)
+            generated = await self._attempt(endpoint, messages, seed)
             calls += generated.calls
             return generated
 
-        return replace(await self._lanes[way].run(prompt, attempt), calls=calls)
+        return replace(await self._lanes[way].run(str(asked), attempt), calls=calls)
 
     def _model(self, endpoint: Endpoint) -> Any:
         from rlhf.nodes.generation.model import EndpointChat
@@ -75,8 +76,7 @@ class _Writers:
         client = self._clients.setdefault(base_url, new_client(base_url))
         return EndpointChat(endpoint, client, self._dialects)
 
-    async def _attempt(self, endpoint: Endpoint, prompt: str, seed: int) -> Generated:
-        messages = [{"role": "user", "content": prompt}]
+    async def _attempt(self, endpoint: Endpoint, messages: list[Message], seed: int) -> Generated:
         try:
             if endpoint.facts.way == "langchain":
                 return await self._foreign(endpoint, messages)
@@ -94,7 +94,7 @@ class _Writers:
             replaced=told["replaced"],
         )
 
-    async def _foreign(self, endpoint: Endpoint, messages: list[dict[str, str]]) -> Generated:
+    async def _foreign(self, endpoint: Endpoint, messages: list[Message]) -> Generated:
         calls = 0
 
         async def ask(request: Any) -> Completion:

@@ -9,24 +9,25 @@ from rlhf.nodes.concurrency import in_thread
 from rlhf.nodes.endpoints.complaint import without_keys
 from rlhf.nodes.generation.generated import Generated
 from rlhf.nodes.services import Respond
+from rlhf.state.conversation import Asked
 from rlhf.state.errors import InputError
 from rlhf.state.files.prompts import checked_text
 
 
-def answering(respond: Respond, concurrency: int) -> Callable[[str, int], Awaitable[Generated]]:
+def answering(respond: Respond, concurrency: int) -> Callable[[Asked, int], Awaitable[Generated]]:
     """`respond` as a writer of responses: at most `concurrency` calls at once, plain functions in threads."""
     room = asyncio.Semaphore(concurrency)
 
-    async def write(prompt: str, seed: int) -> Generated:
+    async def write(asked: Asked, seed: int) -> Generated:
         async with room:
-            return await _answered(respond, prompt)
+            return await _answered(respond, asked)
 
     return write
 
 
-async def _answered(respond: Respond, prompt: str) -> Generated:
+async def _answered(respond: Respond, asked: Asked) -> Generated:
     try:
-        value = await called(respond, prompt)
+        value = await called(respond, asked)
         return Generated(text=checked_text("the function", "response", value, may_be_empty=True))
     except InputError as error:
         return Generated(error=str(error))

@@ -12,6 +12,7 @@ from rlhf.nodes.generation.function import answering
 from rlhf.nodes.generation.generated import Generated
 from rlhf.nodes.generation.jobs import Tell, run_child
 from rlhf.nodes.services import Respond, Services
+from rlhf.state.conversation import Asked
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.errors import GenerationError
 from rlhf.state.keys import content_key, derived_seed, response_key
@@ -124,7 +125,7 @@ async def _from_weights(
     job = GenerateJob(
         model=source.model,
         adapter=str(source.adapter) if source.adapter else None,
-        tasks=[GenerateTask(id=p.key, prompt=p.text, variation=v) for p, v in plan.missing([])],
+        tasks=[GenerateTask(id=p.key, prompt=p.asked, variation=v) for p, v in plan.missing([])],
         temperature=options.temperature,
         max_new_tokens=options.max_tokens,
         seed=derived_seed(run.settings.pipeline.seed, plan.policy, plan.round),
@@ -138,8 +139,8 @@ async def _from_weights(
     return [row for row, _ in made]
 
 
-Write = Callable[[str, int], Awaitable[Generated]]
-"""From a prompt and a seed to its response."""
+Write = Callable[[Asked, int], Awaitable[Generated]]
+"""From what is asked and a seed to its response."""
 
 
 def _writer(source: Endpoint | Function, patience: "Patience | None") -> Write:
@@ -160,7 +161,7 @@ async def _one_by_one(
 
     async def one(prompt: PromptRow, variation: int) -> None:
         place = plan.place(prompt, variation)
-        answer = await write(prompt.text, _seed(run, place))
+        answer = await write(prompt.asked, _seed(run, place))
         row, text = _sample(place, answer, run.settings.policy.max_response_chars)
         # Each answer is in the ledger before the next is waited for: a paid call is never paid twice.
         await in_thread(lambda: _keep(services, run, [(row, text)], answer.calls))
@@ -187,7 +188,7 @@ async def sample_again(
     answered: list[SampleRow] = []
 
     async def one(place: SampleRow) -> None:
-        answer = await write(prompts[place.prompt_key].text, _seed(run, place))
+        answer = await write(prompts[place.prompt_key].asked, _seed(run, place))
         row, text = _sample(place, answer, run.settings.policy.max_response_chars)
         await in_thread(services.ledger.failures.answer, run.run_id, row, text, answer.calls)
         answered.append(row)

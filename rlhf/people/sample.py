@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rlhf.state.conversation import Turn
 from rlhf.state.errors import InputError
 from rlhf.state.files.feedback import without_the_result
-from rlhf.state.files.prompts import checked_text, parse_prompt
+from rlhf.state.files.prompts import parse_answered
 from rlhf.state.keys import prompt_key, response_key
 from rlhf.state.records import Feedback, HumanLabel
 
@@ -29,6 +30,7 @@ class Sample:
     prompt_id: str = ""
     task_type: str = ""
     prompt: str = ""
+    turns: list[Turn] | None = None
     response: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
     judge_rating: int | None = None
@@ -51,6 +53,7 @@ class Sample:
             prompt_id=self.prompt_id,
             task_type=self.task_type,
             prompt=self.prompt,
+            turns=self.turns,
             response=self.response,
             rating=rating,
             comment=comment,
@@ -73,6 +76,7 @@ def sample_of(given: AnySample, where: str, task_type: str | None) -> Sample:
             prompt_id=given.prompt_id,
             task_type=given.task_type,
             prompt=given.prompt,
+            turns=given.turns,
             response=given.response,
             judge_rating=given.judge_rating,
         )
@@ -81,14 +85,13 @@ def sample_of(given: AnySample, where: str, task_type: str | None) -> Sample:
             return sample_of_feedback(Feedback.model_validate(without_the_result(given)))
         except ValidationError as error:
             raise InputError(f"{where}: has dimensions but is no feedback.") from error
-    prompt = parse_prompt(given, task_type or _default_task_type(), where)
-    assert isinstance(given, Mapping), "parse_prompt takes nothing else"
-    output = checked_text(where, "output", given.get("output", given.get("response")), may_be_empty=True)
+    prompt, output = parse_answered(given, task_type or _default_task_type(), where)
     return Sample(
         response_id=response_key(prompt.key, output),
         prompt_id=prompt.key,
         task_type=prompt.task_type,
         prompt=prompt.text,
+        turns=prompt.turns,
         response=output,
         context=prompt.context,
     )
@@ -97,12 +100,15 @@ def sample_of(given: AnySample, where: str, task_type: str | None) -> Sample:
 def sample_of_feedback(feedback: Feedback, context: Mapping[str, Any] | None = None) -> Sample:
     """Feedback knows its response but not the context, which comes from elsewhere."""
     label = feedback.label
-    prompt_id = feedback.prompt_id or prompt_key(feedback.prompt, dict(context or {}), feedback.task_type)
+    prompt_id = feedback.prompt_id or prompt_key(
+        feedback.prompt, dict(context or {}), feedback.task_type, feedback.turns
+    )
     return Sample(
         response_id=feedback.response_id or response_key(prompt_id, feedback.response),
         prompt_id=prompt_id,
         task_type=feedback.task_type,
         prompt=feedback.prompt,
+        turns=feedback.turns,
         response=feedback.response,
         context=context or {},
         judge_rating=label.judge_rating if label else feedback.rating,

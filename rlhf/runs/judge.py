@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from rlhf.progress import Follow, Progress
+from rlhf.state.conversation import messages_of
+from rlhf.state.graph_state import JudgeInput
 from rlhf.state.records import Feedback, PromptRow
 
 if TYPE_CHECKING:
@@ -46,15 +48,14 @@ async def judged_as_they_come(
     async def one(place: int, prompt: PromptRow, response: str) -> tuple[int, Feedback]:
         async with room:
             with traced(services.settings, lambda: {"task_type": prompt.task_type}):
-                answer = await graph.ainvoke(
-                    {
-                        "prompt": prompt.text,
-                        "response": response,
-                        "context": prompt.context,
-                        "task_type": prompt.task_type,
-                    },
-                    {"run_name": f"judge {prompt.task_type}"},
-                )
+                asked: JudgeInput = {
+                    "prompt": prompt.text,
+                    "messages": messages_of(prompt.asked) if prompt.turns else None,
+                    "response": response,
+                    "context": prompt.context,
+                    "task_type": prompt.task_type,
+                }
+                answer = await graph.ainvoke(asked, {"run_name": f"judge {prompt.task_type}"})
         return place, Feedback.model_validate(answer)
 
     tasks = [asyncio.create_task(one(place, *item)) for place, item in enumerate(items)]

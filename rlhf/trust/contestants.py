@@ -129,6 +129,7 @@ async def feedback_on(
 def _unmade(prompt: PromptRow, row: SampleRow) -> Feedback:
     return Feedback(
         prompt=prompt.text,
+        turns=prompt.turns,
         response="",
         prompt_id=prompt.key,
         task_type=prompt.task_type,

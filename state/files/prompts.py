@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rlhf.prompts.rubric import RubricError, available_packs
+from rlhf.state.conversation import Turn, transcript
 from rlhf.state.errors import InputError
 from rlhf.state.files.context import COLUMNS, read_context
 from rlhf.state.files.tables import Numbered, folded, numbered_rows, parsed_json, refuse
@@ -80,6 +81,16 @@ def parse_prompt(
     return prompt
 
 
+def parse_answered(row: object, default_task_type: str, where: str) -> tuple[PromptRow, str]:
+    """One row with its response: output or response, or the answer that its turns end with; InputError as above."""
+    values = fields(where, row)
+    prompt, shape = _prompt_row(where, values, "1", default_task_type, _task_types())
+    output = shape.responses.get("")
+    if named := [values[name] for name in ("output", "response") if name in values]:
+        output = named[0]
+    return prompt, checked_text(where, "output", output, may_be_empty=True)
+
+
 def checked_text(place: str, name: str, text: object, *, may_be_empty: bool = False) -> str:
     """`text` if it is usable as `name`, else InputError."""
     if text is None:
@@ -112,7 +123,7 @@ def _prompts(
         if shape.note:
             said.setdefault("turns", shape.note)
         if shape.used & {"messages", "conversations"} and shape.responses:
-            said.setdefault("answers", "the question alone of turns that end with an answer")
+            said.setdefault("answers", "the turns before the last answer as the prompt")
         if values.get("id") is not None:
             first, key = ids.setdefault(prompt.id, (place, prompt.key))
             if key != prompt.key:
@@ -180,7 +191,8 @@ def _prompt_row(
     shape = shape_of(place, values)
     if shape.prompt is None:
         refuse(place, "prompt is missing; name it prompt, messages, conversations, instruction or question")
-    text = checked_text(place, "prompt", shape.prompt)
+    turns = _turns(place, shape.prompt)
+    text = checked_text(place, "prompt", transcript(turns) if turns else _single(shape.prompt))
     context = _context(place, values, said)
     task_type = values.get("task_type")
     if task_type is None:
@@ -195,9 +207,28 @@ def _prompt_row(
         refuse(place, f"id must have 1 to {_MAX_ID} characters")
     _check_characters(place, "id", row_id)
     row = PromptRow(
-        key=prompt_key(text, context, task_type), id=row_id, text=text, context=context, task_type=task_type
+        key=prompt_key(text, context, task_type, turns),
+        id=row_id,
+        text=text,
+        turns=turns,
+        context=context,
+        task_type=task_type,
     )
     return row, shape
+
+
+def _turns(place: str, prompt: object) -> list[Turn] | None:
+    """The turns of a prompt that is more than one question; InputError where one says nothing."""
+    if not isinstance(prompt, list) or len(prompt) == 1:
+        return None
+    for number, turn in enumerate(prompt, 1):
+        if not turn.content.strip():
+            refuse(place, f"turn {number} of the conversation is empty")
+    return prompt
+
+
+def _single(prompt: object) -> object:
+    return prompt[0].content if isinstance(prompt, list) else prompt
 
 
 def _context(place: str, values: Mapping[str, Any], said: dict[str, str] | None) -> dict[str, Any]:

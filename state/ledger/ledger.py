@@ -125,10 +125,7 @@ class Ledger:
             self._database.insert(
                 connection,
                 t.prompts,
-                [
-                    {"key": r.key, "text": r.text, "context": r.context, "task_type": r.task_type}
-                    for r in rows
-                ],
+                [_prompt_values(row) for row in rows],
             )
             self._database.insert(
                 connection,
@@ -207,8 +204,7 @@ class Ledger:
     def add_prompt(self, row: PromptRow) -> None:
         """Keep a prompt that belongs to no run (a single judgement)."""
         with self._database.writing() as connection:
-            values = {"key": row.key, "text": row.text, "context": row.context, "task_type": row.task_type}
-            self._database.insert(connection, t.prompts, [values])
+            self._database.insert(connection, t.prompts, [_prompt_values(row)])
 
     def add_responses(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Keep responses given as (key, prompt key, text)."""
@@ -276,6 +272,7 @@ class Ledger:
                         t.responses.c.prompt_key,
                         t.responses.c.text,
                         t.prompts.c.text.label("prompt"),
+                        t.prompts.c.turns,
                         t.prompts.c.context,
                         t.prompts.c.task_type,
                     )
@@ -482,6 +479,17 @@ def _feedback(row: Any, response: ResponseRow) -> Feedback | None:
 
 def _review(row: Mapping[Any, Any]) -> Review:
     return Review(**{name: row[name] for name in Review.model_fields})
+
+
+def _prompt_values(row: PromptRow) -> dict[str, Any]:
+    turns = None if row.turns is None else [dict(turn) for turn in row.turns]
+    return {
+        "key": row.key,
+        "text": row.text,
+        "context": row.context,
+        "task_type": row.task_type,
+        "turns": turns,
+    }
 
 
 def _run_row(row: Mapping[Any, Any]) -> RunRow:

@@ -50,11 +50,17 @@ def paging_indexes(connection: sa.Connection) -> None:
     add_index(connection, "feedback_to_review", "feedback", ["run_id", "needs_review", "response_key"])
 
 
+def conversations(connection: sa.Connection) -> None:
+    """Format 2 as well: a prompt can be a conversation, whose turns are kept."""
+    add_column(connection, "prompts", sa.Column("turns", sa.JSON))
+
+
 def format_2(connection: sa.Connection) -> None:
     """Everything that came to the ledger between the first release and the second."""
     lineage_indexes(connection)
     paging_indexes(connection)
     answered_runs(connection)
+    conversations(connection)
     add_table(connection, t.access_log)
 
 

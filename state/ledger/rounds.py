@@ -79,6 +79,7 @@ class Rounds:
                     key=row["key"],
                     id=row["external_id"],
                     text=row["text"],
+                    turns=row["turns"],
                     context=row["context"],
                     task_type=row["task_type"],
                     split=split,

@@ -79,6 +79,8 @@ prompts = Table(
     Column("text", Text, nullable=False),
     Column("context", JSON, nullable=False),
     Column("task_type", String(64), nullable=False),
+    # The turns of a conversation; null where the text is the one question.
+    Column("turns", JSON(none_as_null=True)),
 )
 
 run_prompts = Table(

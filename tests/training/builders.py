@@ -11,13 +11,14 @@ STORES = WORDS[4:8]
 
 
 def write_pairs(path: Path, too_long: int = 0) -> Path:
-    """Twelve pairs in TRL's conversational preference format, and some of more than 64 tokens."""
+    """Twelve pairs in TRL's conversational format, one of them of a conversation, and some of more than 64 tokens."""
     lines = []
     for number in range(12 + too_long):
         store = STORES[number % 4]
         prompt = f"spend the budget of {100 * (1 + number % 3)} to {store}" + " ." * 60 * (number >= 12)
+        before = [{"role": "user", "content": "budget ?"}, {"role": "assistant", "content": "of 100 ."}]
         row = {
-            "prompt": [{"role": "user", "content": prompt}],
+            "prompt": [*(before if number == 1 else []), {"role": "user", "content": prompt}],
             "chosen": [{"role": "assistant", "content": f"give {store} 100 because shoppers ."}],
             "rejected": [{"role": "assistant", "content": "a a a the the , ,"}],
             "prompt_key": f"p{number}",

@@ -32,6 +32,17 @@ def test_a_prompt_longer_than_the_context_is_a_failed_row(tiny_model: Path, tmp_
     assert short.input_tokens == 6
 
 
+def test_a_conversation_is_rendered_turn_by_turn(tiny_model: Path, tmp_path: Path) -> None:
+    turns = [
+        {"role": "user", "content": "budget"},
+        {"role": "assistant", "content": "100 ."},
+        {"role": "user", "content": "because"},
+    ]
+    [row] = rows_of(job_for(tiny_model, [GenerateTask(id="c", prompt=turns, variation=0)]), tmp_path)
+    assert row.error is None
+    assert row.input_tokens == 15
+
+
 def test_every_prompt_too_long_still_gives_its_rows(tiny_model: Path, tmp_path: Path) -> None:
     tasks = [GenerateTask(id="long", prompt="budget " * 125, variation=v) for v in range(3)]
     assert [row.variation for row in rows_of(job_for(tiny_model, tasks), tmp_path)] == [0, 1, 2]

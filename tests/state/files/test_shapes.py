@@ -16,6 +16,9 @@ from rlhf.training.dataset import Row
 ASKED = {"role": "user", "content": "Write a headline."}
 ANSWERED = {"role": "assistant", "content": "Summer starts here."}
 SYSTEM = {"role": "system", "content": "You write for Northpeak."}
+AGAIN = {"role": "user", "content": "Shorter."}
+LAST = {"role": "assistant", "content": "Summer."}
+TEXT_PART = {"type": "text", "text": ANSWERED["content"]}
 
 SHAPES: dict[str, dict[str, Any]] = {
     "messages": {"messages": [ASKED, ANSWERED]},
@@ -64,13 +67,49 @@ def test_every_shape_is_the_same_prompt_and_response(shape: str, tmp_path: Path)
         {"conversations": [{"from": "human", "value": ASKED["content"]}], "system": SYSTEM["content"]},
     ],
 )
-def test_a_system_turn_stands_before_the_question_and_that_is_said(
-    row: dict[str, Any], tmp_path: Path
-) -> None:
-    notes: list[str] = []
-    [prompt] = read_prompts(lines(tmp_path / "rows.jsonl", row), "general", notes)
-    assert prompt.text == "You write for Northpeak.\n\nWrite a headline."
-    assert any("the system turn stands before the question" in note for note in notes)
+def test_a_system_turn_is_kept_as_one(row: dict[str, Any], tmp_path: Path) -> None:
+    [prompt] = read_prompts(lines(tmp_path / "rows.jsonl", row), "general")
+    assert prompt.asked == [SYSTEM, ASKED]
+    assert prompt.text == "System: You write for Northpeak.\n\nUser: Write a headline."
+
+
+CONVERSATIONS: dict[str, dict[str, Any]] = {
+    "messages": {"messages": [SYSTEM, ASKED, ANSWERED, AGAIN]},
+    "messages with the answer": {"messages": [SYSTEM, ASKED, ANSWERED, AGAIN, LAST]},
+    "TRL's prompt": {"prompt": [SYSTEM, ASKED, ANSWERED, AGAIN], "completion": [LAST]},
+    "TRL's implicit prompt": {"chosen": [SYSTEM, ASKED, ANSWERED, AGAIN, LAST], "rejected": [LAST]},
+    "ShareGPT": {
+        "system": SYSTEM["content"],
+        "conversations": [
+            {"from": "human", "value": ASKED["content"]},
+            {"from": "gpt", "value": ANSWERED["content"]},
+            {"from": "human", "value": AGAIN["content"]},
+        ],
+    },
+    "alpaca with its history": {
+        "system": SYSTEM["content"],
+        "history": [[ASKED["content"], ANSWERED["content"]]],
+        "instruction": AGAIN["content"],
+        "output": LAST["content"],
+    },
+    "our own feedback": {
+        "prompt": "System: …",
+        "turns": [SYSTEM, ASKED, ANSWERED, AGAIN],
+        "response": LAST["content"],
+    },
+    "Anthropic's messages": {
+        "system": SYSTEM["content"],
+        "messages": [ASKED, {"role": "assistant", "content": [TEXT_PART]}, AGAIN],
+    },
+}
+
+
+@pytest.mark.parametrize("shape", CONVERSATIONS)
+def test_every_shape_of_a_conversation_is_the_same_turns(shape: str, tmp_path: Path) -> None:
+    [prompt] = read_prompts(lines(tmp_path / "rows.jsonl", CONVERSATIONS[shape]), "general")
+    assert prompt.asked == [SYSTEM, ASKED, ANSWERED, AGAIN]
+    other = read_prompts(lines(tmp_path / "text.jsonl", {"prompt": prompt.text}), "general")
+    assert other[0].key != prompt.key, "a text that looks like the conversation is another prompt"
 
 
 def test_alpacas_input_stands_after_its_instruction(tmp_path: Path) -> None:
@@ -83,11 +122,18 @@ def test_alpacas_input_stands_after_its_instruction(tmp_path: Path) -> None:
     ("row", "cause"),
     [
         (
-            {"messages": [ASKED, ANSWERED, ASKED]},
-            "messages holds the turns user, assistant, user; give one question",
+            {"messages": [ASKED, ASKED]},
+            "messages holds the turns user, user, which do not alternate; a system turn or none comes first",
         ),
-        ({"messages": []}, "messages holds no question; give one question"),
+        ({"messages": [ANSWERED, ASKED]}, "messages holds the turns assistant, user, which do not"),
+        ({"messages": [ASKED, ANSWERED, SYSTEM]}, "messages holds the turns user, assistant, system"),
+        ({"messages": [{"role": "user", "content": " "}, ANSWERED, ASKED]}, "turn 1 of the conversation is"),
+        ({"messages": []}, "messages holds no question; a system turn or none"),
         ({"messages": [ANSWERED]}, "messages holds no question"),
+        (
+            {"messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": [{}]}, ASKED]},
+            "messages, turn 2 calls a tool",
+        ),
         (
             {"conversations": [{"from": "hummany", "value": "x"}]},
             "conversations, turn 1 has the role 'hummany'; there are user",
