@@ -114,7 +114,7 @@ def test_every_field_that_comes_out_is_described(graph: Any) -> None:
 def test_a_form_for_prompts_starts_with_a_row_that_is_taken() -> None:
     schema = pipeline.get_input_jsonschema()
     [row] = schema["properties"]["prompts"]["default"]
-    assert set(row) == set(schema["$defs"]["Row"]["properties"])
+    assert set(row) == set(schema["$defs"]["Row"]["properties"]) - {"messages"}, "a prompt or a conversation"
     [read] = parse_rows([row], "general", "prompts")
     assert (read.id, read.task_type) == ("q1", "budgeting")
 
@@ -129,7 +129,7 @@ def test_the_examples_of_choices_are_taken_together() -> None:
 
 
 def test_the_judge_takes_a_response_and_returns_the_object_of_the_command_line() -> None:
-    assert keys(judge.get_input_jsonschema()) == {"prompt", "response", "context", "task_type"}
+    assert keys(judge.get_input_jsonschema()) == {"prompt", "messages", "response", "context", "task_type"}
     assert keys(judge.get_output_jsonschema()) == set(Feedback.model_fields)
     assert keys(judge.get_output_jsonschema()) < set(JudgeState.__annotations__) | keys(
         judge.get_output_jsonschema()
