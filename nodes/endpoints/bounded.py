@@ -13,6 +13,8 @@ REFUSAL_BYTES: Final = 64 * 2**10
 """Bytes of a refusal that are read; its sentence is at the beginning, whatever else is sent."""
 
 _ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
+_HEADER: Final = 2
+"""Bytes that tell how a body is compressed."""
 
 _Unpack = Callable[[bytes, int], bytes]
 """From a piece of the body and the bytes there is room for to at most so many bytes of it as it was."""
@@ -62,21 +64,21 @@ def _unpacking(encoding: str) -> _Unpack:
         return lambda piece, room: piece[:room]
     if name not in ("gzip", "x-gzip", "deflate"):
         raise Undecodable(f"compressed as {name[:40]!r}, which was not asked for")
-    known = zlib.decompressobj(_ZLIB_OR_GZIP)
-    begun = False
+    head, known = b"", None
 
     def unpack(piece: bytes, room: int) -> bytes:
-        nonlocal known, begun
-        try:
-            found = known.decompress(piece, room)
-        except zlib.error:
-            if begun or name != "deflate":
-                raise
-            known = zlib.decompressobj(
-                -zlib.MAX_WBITS
-            )  # what many servers mean by deflate: no header around it
-            found = known.decompress(piece, room)
-        begun = True
-        return found
+        nonlocal head, known
+        if known is None:
+            head += piece
+            if len(head) < _HEADER:
+                return b""
+            bare = name == "deflate" and not _has_header(head)
+            known, piece = zlib.decompressobj(-zlib.MAX_WBITS if bare else _ZLIB_OR_GZIP), head
+        return known.decompress(piece, room)
 
     return unpack
+
+
+def _has_header(body: bytes) -> bool:
+    """Whether a body begins as zlib's or gzip's do (RFC 1950, 1952); what many servers mean by deflate does not."""
+    return body[:2] == b"\x1f\x8b" or (body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from rlhf.nodes.endpoints.bounded import read_body
 from rlhf.nodes.endpoints.protocol import CallFailed, Rejected, new_client, send
 from rlhf.state.endpoints import Endpoint
 from rlhf.state.records import FailureKind
@@ -123,6 +124,20 @@ async def test_compressed_answers_are_read_as_before(
         completion = await send(client, at(server), ASKED)
     assert completion.choice["message"]["content"].startswith("Plan")
     assert server.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize(
+    ("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (raw_deflate, "deflate")]
+)
+async def test_a_compressed_body_may_come_a_byte_at_a_time(
+    pack: Callable[[bytes], bytes], encoding: str
+) -> None:
+    async def bytewise() -> AsyncIterator[bytes]:
+        for byte in pack(b"Plan. " * 100):
+            yield bytes([byte])
+
+    answer = httpx.Response(200, headers={"Content-Encoding": encoding}, content=bytewise())
+    assert await read_body(answer, 1000) == b"Plan. " * 100
 
 
 @pytest.mark.parametrize(
