@@ -162,10 +162,15 @@ def text_of(content: object) -> str | None:
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+        parts = [_part_text(part) if isinstance(part, dict) else part for part in content]
         if all(isinstance(part, str) for part in parts):
             return "".join(str(part) for part in parts)
     return None
+
+
+def _part_text(part: Mapping[str, Any]) -> object:
+    """LLaMA-Factory calls the text of a part its value, and so the path of a picture: there its type decides."""
+    return part.get("value") if part.get("type") == "text" and "text" not in part else part.get("text")
 
 
 def _shape(

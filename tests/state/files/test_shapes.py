@@ -25,6 +25,12 @@ SHAPES: dict[str, dict[str, Any]] = {
     "messages of parts": {
         "messages": [{"role": "user", "content": [{"type": "text", "text": ASKED["content"]}]}, ANSWERED]
     },
+    "LLaMA-Factory's parts": {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "value": ASKED["content"]}]},
+            {"role": "assistant", "content": [{"type": "text", "value": ANSWERED["content"]}]},
+        ]
+    },
     "messages as a cell": {"messages": json.dumps([ASKED, ANSWERED])},
     "ShareGPT": {
         "conversations": [
@@ -141,6 +147,14 @@ def test_alpacas_input_stands_after_its_instruction(tmp_path: Path) -> None:
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             "messages, turn 1 holds something other than",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "value": "1.jpg"}]}]},
+            "messages, turn 1 holds something other than",
+        ),
+        (
+            {"messages": [ASKED, {"role": "assistant", "content": [{"type": "reasoning", "value": "Hm."}]}]},
+            "messages, turn 2 holds something other than",
         ),
         ({"messages": ["Write."]}, "messages, turn 1 must be an object such as"),
         ({"text": "Write."}, "prompt is missing; name it prompt, messages"),
