@@ -1,7 +1,7 @@
 """Where an adapter, a pair or a response comes from: down to every verdict, its evidence, its judge and its time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -51,14 +51,20 @@ def lineage(reference: str, *, recipe: str | None = None) -> Origin:
     missed: list[InputError] = []
     for url in known_ledgers(recipe) or [settings.storage.ledger_url]:
         with closing(Ledger(url)) as ledger:
-            # A run with storage of its own may have its adapters elsewhere too.
-            others = (run.settings.pipeline.output_dir for run in ledger.runs()) if recipe is None else ()
-            for folder in dict.fromkeys([settings.pipeline.output_dir, *others]):
+            for folder in _adapter_folders(ledger, settings.pipeline.output_dir, every_run=recipe is None):
                 try:
                     return _Lookup(ledger, folder).origin(reference.strip())
                 except InputError as error:
                     missed.append(error)
     raise missed[0]
+
+
+def _adapter_folders(ledger: Ledger, usual: str, *, every_run: bool) -> Iterator[str]:
+    """Where adapters of the ledger's runs may be; the runs are read only if the usual folder was not the one."""
+    yield usual
+    if every_run:
+        others = dict.fromkeys(run.settings.pipeline.output_dir for run in ledger.runs())
+        yield from (folder for folder in others if folder != usual)
 
 
 class _Lookup:
