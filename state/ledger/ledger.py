@@ -302,8 +302,8 @@ class Ledger:
         with self._database.writing() as connection:
             self._database.replace(connection, t.verdicts, row, unless=t.verdicts.c.status == "scored")
             if run_id is not None:
-                spent = verdict.usage
-                usage = {name: getattr(spent, name) for name in ("calls", "input_tokens", "output_tokens")}
+                counted = ("calls", "input_tokens", "output_tokens")
+                usage = {name: getattr(verdict.usage, name) for name in counted}
                 asked = {"run_id": run_id, "verdict_key": verdict.key, "cached": False}
                 self._database.add_up(connection, t.run_verdicts, asked | usage, list(usage))
 
